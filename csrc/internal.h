@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of the core share: implementation structs (one const object for each technique, chosen in dispatch.c), load and store helpers, TF_TARGET. */
+#ifndef TF_INTERNAL_H
+#define TF_INTERNAL_H
+
+#include "ct.h"
+#include "tlsfast.h"
+
+#if defined(__x86_64__) || defined(_M_X64)
+#define TF_X86_64 1
+#elif defined(__aarch64__) || defined(_M_ARM64)
+#define TF_AARCH64 1
+#endif
+
+#if defined(__GNUC__) || defined(__clang__)
+#define TF_TARGET(features) __attribute__((target(features)))
+#define TF_INLINE static inline __attribute__((always_inline))
+#define TF_NOINLINE __attribute__((noinline))
+#define TF_ALIGNED(n) __attribute__((aligned(n)))
+#else
+#define TF_TARGET(features)
+#define TF_INLINE static inline
+#define TF_NOINLINE
+#define TF_ALIGNED(n)
+#endif
+
+/* ---- Loads and stores ---- */
+
+static inline uint32_t tf_load32be(const uint8_t *p) { return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3]; }
+static inline uint64_t tf_load64be(const uint8_t *p) { return (uint64_t)tf_load32be(p) << 32 | tf_load32be(p + 4); }
+static inline uint32_t tf_load32le(const uint8_t *p) { return (uint32_t)p[3] << 24 | (uint32_t)p[2] << 16 | (uint32_t)p[1] << 8 | p[0]; }
+static inline uint64_t tf_load64le(const uint8_t *p) { return (uint64_t)tf_load32le(p + 4) << 32 | tf_load32le(p); }
+
+static inline void tf_store32be(uint8_t *p, uint32_t x)
+{
+    p[0] = (uint8_t)(x >> 24);
+    p[1] = (uint8_t)(x >> 16);
+    p[2] = (uint8_t)(x >> 8);
+    p[3] = (uint8_t)x;
+}
+
+static inline void tf_store64be(uint8_t *p, uint64_t x)
+{
+    tf_store32be(p, (uint32_t)(x >> 32));
+    tf_store32be(p + 4, (uint32_t)x);
+}
+
+static inline void tf_store32le(uint8_t *p, uint32_t x)
+{
+    p[0] = (uint8_t)x;
+    p[1] = (uint8_t)(x >> 8);
+    p[2] = (uint8_t)(x >> 16);
+    p[3] = (uint8_t)(x >> 24);
+}
+
+static inline void tf_store64le(uint8_t *p, uint64_t x)
+{
+    tf_store32le(p, (uint32_t)x);
+    tf_store32le(p + 4, (uint32_t)(x >> 32));
+}
+
+/* ---- Secrets ---- */
+
+struct tf_secret {
+    size_t len;
+    uint8_t bytes[TF_SECRET_MAX];
+};
+
+/* ---- AEAD implementations ---- */
+
+enum { TF_TAG = 16, TF_NONCE = 12 };
+
+/* Room for any implementation's expanded key: 15 round keys and powers of H (two tables of 41 blocks) for the widest. */
+enum { TF_AEAD_STATE = 1792 };
+
+typedef struct tf_aead_key tf_aead_key;
+
+/* Lengths are checked in aead.c; an implementation has no error paths but the tag's verdict. */
+typedef struct {
+    const char *name;
+    uint32_t cpu_needs;
+    void (*set_key)(tf_aead_key *key, const uint8_t *bytes, size_t len);
+    /* out = encryption of in[len] and, if trailer >= 0, of that one byte more (the inner content type); then the tag. out may be in. */
+    void (*seal)(tf_aead_key *key, uint8_t *out, const uint8_t *nonce, const uint8_t *aad, size_t aad_len, const uint8_t *in, size_t len, int trailer);
+    /* Decrypts in[len] to out and compares with tag[16]: 0 when it is genuine, else non-zero and out is zeroed. out may be in. */
+    int (*open)(tf_aead_key *key, uint8_t *out, const uint8_t *nonce, const uint8_t *aad, size_t aad_len, const uint8_t *in, size_t len,
+                const uint8_t *tag);
+} tf_aead_impl;
+
+struct tf_aead_key {
+    TF_ALIGNED(64) uint8_t state[TF_AEAD_STATE]; /* laid out by the implementation; malloc aligns to 16 alone, so backends load unaligned */
+    const tf_aead_impl *impl;                    /* NULL: no key */
+};
+
+/* aead.c: expand bytes under the best implementation for this AEAD; TF_ERR_ARGUMENT for a wrong length or number. */
+int tf_aead_set_key(tf_aead_key *key, int aead, const uint8_t *bytes, size_t len);
+size_t tf_aead_key_length(int aead); /* 16, 32, 32; 0 for another number */
+void tf_aead_wipe(tf_aead_key *key);
+
+/* ---- Hash implementations ---- */
+
+typedef struct {
+    const char *name;
+    uint32_t cpu_needs;
+    void (*compress)(uint32_t state[8], const uint8_t *blocks, size_t count); /* count blocks of 64 bytes */
+} tf_sha256_impl;
+
+typedef struct {
+    const char *name;
+    uint32_t cpu_needs;
+    void (*compress)(uint64_t state[8], const uint8_t *blocks, size_t count); /* count blocks of 128 bytes */
+} tf_sha512_impl;
+
+/* ---- X25519 implementations ---- */
+
+typedef struct {
+    const char *name;
+    uint32_t cpu_needs;
+    void (*multiply)(uint8_t out[32], const uint8_t scalar[32], const uint8_t point[32]); /* clamps; no check of the result */
+    void (*base)(uint8_t out[32], const uint8_t scalar[32]);
+} tf_x25519_impl;
+
+/* ---- dispatch.c: the best implementation whose needs the CPU meets ---- */
+
+const tf_aead_impl *tf_dispatch_aes_gcm(void);
+const tf_aead_impl *tf_dispatch_chacha20_poly1305(void);
+const tf_sha256_impl *tf_dispatch_sha256(void);
+const tf_sha512_impl *tf_dispatch_sha512(void);
+const tf_x25519_impl *tf_dispatch_x25519(void);
+
+extern const tf_aead_impl tf_aes_gcm_portable, tf_chacha20_poly1305_portable;
+extern const tf_sha256_impl tf_sha256_portable;
+extern const tf_sha512_impl tf_sha512_portable;
+extern const tf_x25519_impl tf_x25519_portable; /* 64-bit limbs where the compiler has __int128, else 32-bit limbs */
+#if TF_X86_64
+extern const tf_aead_impl tf_aes_gcm_aesni;
+extern const tf_sha256_impl tf_sha256_shani;
+#endif
+
+/* ---- hash.c, kdf.c: HMAC over states on the stack ---- */
+
+struct tf_hash {
+    int hash; /* TF_SHA256, TF_SHA384, TF_SHA512 */
+    uint64_t total; /* bytes so far; 2^61 at most */
+    union {
+        uint32_t h32[8];
+        uint64_t h64[8];
+    } state;
+    uint8_t block[128]; /* the unfinished block: total modulo the block's length is its fill */
+};
+
+int tf_hash_start(tf_hash *state, int hash);              /* TF_ERR_ARGUMENT for an unknown number */
+void tf_hash_finish(tf_hash *state, uint8_t *out);        /* digest and wipe */
+
+#endif

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a connection tells its caller: frozen dataclasses, returned by receive_data, receive_eof and answer, in order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from tlsfast.registry import CipherSuite, NamedGroup, SignatureScheme, TLSVersion
+
+
+@dataclass(frozen=True, slots=True)
+class HandshakeCompleted:
+    """Both Finished messages verified: the peer is who it says, and data may flow.
+
+    peer_chain holds the certificates that the peer sent, leaf first, as DER (in a resumed session: those of the session that it resumes);
+    verified_chain the path that was verified, leaf to root (empty without verification)."""
+
+    version: TLSVersion
+    cipher_suite: CipherSuite
+    group: NamedGroup | None
+    signature_scheme: SignatureScheme | None
+    alpn: str | None
+    server_name: str | None
+    resumed: bool
+    peer_chain: tuple[bytes, ...] = ()
+    verified_chain: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DataReceived:
+    """Application data, bytes-like, the receiver's own."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PeerClosed:
+    """The peer will send no more. clean: it said so with close_notify; else its stream was cut (only with allow_truncation)."""
+
+    clean: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class TicketReceived:
+    """The server gave a ticket; it is in the session cache already if there is one. lifetime in seconds."""
+
+    lifetime: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeysUpdated:
+    """The peer changed its sending key (RFC 8446, 4.6.3); requested: it asked for ours to change too, which is done."""
+
+    requested: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A question of the handshake that the configuration has no plain callable for: answer it with conn.answer(request, value)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sign(Request):
+    """Sign data with the credential's key: answer with the signature, bytes. Source: RFC 8446, 4.4.3."""
+
+    scheme: SignatureScheme
+    data: bytes = field(repr=False)
+    credential: Any = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ChooseConfig(Request):
+    """A ClientHello came: answer with the ServerConfig to go on with, or None for the one the connection has."""
+
+    client_hello: Any
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VerifyChain(Request):
+    """The peer's chain passed (or verification is off): answer None to accept, or an exception to refuse.
+
+    chain: DER as sent, leaf first; name: the server name we asked for (client) or None (server)."""
+
+    chain: tuple[bytes, ...]
+    name: str | None
+    verified: tuple[bytes, ...] = ()
+    ocsp_response: bytes | None = None
+
+
+Event = HandshakeCompleted | DataReceived | PeerClosed | TicketReceived | KeysUpdated | Request
