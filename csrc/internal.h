@@ -111,6 +111,8 @@ typedef struct {
     void (*compress)(uint64_t state[8], const uint8_t *blocks, size_t count); /* count blocks of 128 bytes */
 } tf_sha512_impl;
 
+extern const uint32_t tf_sha256_k[64]; /* sha256.c: the round constants, for every implementation */
+
 /* ---- X25519 implementations ---- */
 
 typedef struct {
@@ -140,8 +142,8 @@ extern const tf_sha256_impl tf_sha256_shani;
 /* ---- hash.c, kdf.c: HMAC over states on the stack ---- */
 
 struct tf_hash {
-    int hash; /* TF_SHA256, TF_SHA384, TF_SHA512 */
-    uint64_t total; /* bytes so far; 2^61 at most */
+    int hash;       /* TF_SHA256, TF_SHA384, TF_SHA512 */
+    uint64_t total; /* bytes so far; below 2^61 */
     union {
         uint32_t h32[8];
         uint64_t h64[8];
@@ -149,7 +151,8 @@ struct tf_hash {
     uint8_t block[128]; /* the unfinished block: total modulo the block's length is its fill */
 };
 
-int tf_hash_start(tf_hash *state, int hash);              /* TF_ERR_ARGUMENT for an unknown number */
-void tf_hash_finish(tf_hash *state, uint8_t *out);        /* digest and wipe */
+int tf_hash_start(tf_hash *state, int hash);       /* TF_ERR_ARGUMENT for an unknown number */
+void tf_hash_finish(tf_hash *state, uint8_t *out); /* digest and wipe */
+size_t tf_hash_block(int hash);                    /* 64 or 128 */
 
 #endif
