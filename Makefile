@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+# One command each. The first makes its own virtual environment: all it needs is Python 3.11 or newer, a C compiler and make.
+#
+#     make demo     a handshake step by step, and what it and bulk data cost beside the standard ssl module
+#     make test     the tests (MARKS=slow for the slow ones; ARGS= for more pytest arguments)
+#     make interop  the tests against other people's TLS stacks
+#     make check    formats, linters, types, C self-tests under sanitizers, tests
+#     make ct       constant time: secrets followed through every branch and index
+#     make qemu     the C self-tests on other architectures
+#     make fuzz     every fuzz target for FUZZ_SECONDS
+#     make bench    throughput and handshakes beside other libraries
+#     make fmt      format everything
+#     make dist     an sdist and a wheel, tried in clean environments
+#
+# PYTHON names the interpreter; each version then has an environment of its own, under build/.
+
+ifdef PYTHON
+VENV ?= build/venv-$(shell $(PYTHON) -c 'import sys; print("%d.%d%s" % (*sys.version_info[:2], sys.abiflags))' 2>/dev/null || echo none)
+endif
+VENV ?= .venv
+export PYTHON
+
+BIN := $(VENV)/bin
+MARKS ?= not interop and not slow
+FUZZ_SECONDS ?= 300
+ARGS ?=
+
+C_FILES := $(sort $(shell find csrc -name '*.[ch]'))
+C_STYLED = $(sort $(shell find csrc tests fuzz -name '*.[ch]'))
+PY_STYLED := setup.py build_ffi.py tlsfast tests tools $(wildcard bench) $(wildcard fuzz)
+
+.PHONY: demo test interop check fmt-check lint types c-test ct qemu fuzz bench fmt dist build clean
+
+demo: build
+	@$(BIN)/tlsfast demo $(ARGS)
+
+test: build
+	$(BIN)/python -m pytest -q -m "$(MARKS)" $(ARGS)
+
+interop: build $(VENV)/.with-interop
+	$(BIN)/python -m pytest -q -m interop $(ARGS)
+
+check: fmt-check lint types c-test test
+
+fmt-check: $(VENV)/.with-dev
+	$(BIN)/clang-format --dry-run --Werror $(C_STYLED)
+	$(BIN)/ruff format --check -q $(PY_STYLED)
+
+lint: $(VENV)/.with-dev
+	$(BIN)/ruff check -q $(PY_STYLED)
+
+types: build $(VENV)/.with-dev
+	$(BIN)/mypy
+
+c-test:
+	@sh tests/c/run_sanitize.sh
+
+ct:
+	@sh tests/c/run_ct.sh
+
+qemu:
+	@sh tests/c/run_qemu.sh
+
+fuzz: build $(VENV)/.with-fuzz
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) sh fuzz/run_libfuzzer.sh
+	@for target in fuzz/fuzz_*.py; do \
+	    echo "== $$target"; \
+	    $(BIN)/python $$target -max_total_time=$(FUZZ_SECONDS) || exit 1; \
+	done
+
+bench: build $(VENV)/.with-bench
+	$(BIN)/python -m pytest -q bench $(ARGS)
+
+fmt: $(VENV)/.with-dev
+	$(BIN)/clang-format -i $(C_STYLED)
+	$(BIN)/ruff check -q --fix $(PY_STYLED)
+	$(BIN)/ruff format -q $(PY_STYLED)
+
+dist: build $(VENV)/.with-dev
+	rm -rf dist
+	$(BIN)/python -m build
+	$(BIN)/python -m pytest -q -m slow tests/test_packaging.py $(ARGS)
+
+build: $(VENV)/.ready
+
+$(VENV)/.ready: pyproject.toml setup.py build_ffi.py tools/bootstrap.sh $(C_FILES)
+	@sh tools/bootstrap.sh $(VENV) cli test
+	@touch $@
+
+$(VENV)/.with-%: pyproject.toml | $(VENV)/.ready
+	@sh tools/bootstrap.sh --extra $(VENV) $*
+	@touch $@
+
+clean:
+	rm -rf build dist *.egg-info tlsfast/_native.c tlsfast/_native*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks .coverage
+	rm -f $(VENV)/.ready $(VENV)/.installed
+	find tlsfast tests tools bench fuzz -name __pycache__ -prune -exec rm -rf {} +
