@@ -24,6 +24,31 @@
 #define TF_ALIGNED(n)
 #endif
 
+#if defined(__SIZEOF_INT128__) && !defined(TF_NO_INT128) /* -DTF_NO_INT128 tests the other code on a machine that has it */
+#define TF_INT128 1
+__extension__ typedef unsigned __int128 tf_uint128;
+#endif
+
+/* ---- Atomics: one word, for the CPU bits and the busy flag ---- */
+
+#if defined(_MSC_VER) && !defined(__clang__)
+#include <intrin.h>
+typedef volatile long tf_atomic;
+static inline uint32_t tf_atomic_load(tf_atomic *p) { return (uint32_t)_InterlockedOr(p, 0); }
+static inline void tf_atomic_store(tf_atomic *p, uint32_t x) { (void)_InterlockedExchange(p, (long)x); }
+static inline int tf_atomic_change(tf_atomic *p, uint32_t from, uint32_t to)
+{
+    return _InterlockedCompareExchange(p, (long)to, (long)from) == (long)from;
+}
+#else
+#include <stdatomic.h>
+typedef _Atomic uint32_t tf_atomic;
+static inline uint32_t tf_atomic_load(tf_atomic *p) { return atomic_load_explicit(p, memory_order_acquire); }
+static inline void tf_atomic_store(tf_atomic *p, uint32_t x) { atomic_store_explicit(p, x, memory_order_release); }
+/* from to to, in one step; 0 if it was not from. */
+static inline int tf_atomic_change(tf_atomic *p, uint32_t from, uint32_t to) { return atomic_compare_exchange_strong(p, &from, to); }
+#endif
+
 /* ---- Loads and stores ---- */
 
 static inline uint32_t tf_load32be(const uint8_t *p) { return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3]; }
@@ -88,7 +113,7 @@ typedef struct {
 } tf_aead_impl;
 
 struct tf_aead_key {
-    TF_ALIGNED(64) uint8_t state[TF_AEAD_STATE]; /* laid out by the implementation; malloc aligns to 16 alone, so backends load unaligned */
+    TF_ALIGNED(64) uint8_t state[TF_AEAD_STATE]; /* laid out by the implementation, which casts it; record.c allocates with this alignment */
     const tf_aead_impl *impl;                    /* NULL: no key */
 };
 
@@ -96,6 +121,20 @@ struct tf_aead_key {
 int tf_aead_set_key(tf_aead_key *key, int aead, const uint8_t *bytes, size_t len);
 size_t tf_aead_key_length(int aead); /* 16, 32, 32; 0 for another number */
 void tf_aead_wipe(tf_aead_key *key);
+/* The implementation's seal and open; open answers TF_OK or TF_ERR_BAD_RECORD_MAC. */
+void tf_aead_seal(tf_aead_key *key, uint8_t *out, const uint8_t *nonce, const uint8_t *aad, size_t aad_len, const uint8_t *in, size_t len, int trailer);
+int tf_aead_open(tf_aead_key *key, uint8_t *out, const uint8_t *nonce, const uint8_t *aad, size_t aad_len, const uint8_t *in, size_t len,
+                 const uint8_t *tag);
+
+/* The end of an implementation's open: 0 if the tag is genuine, else non-zero and out is zeroed. The verdict is public, where the tags differ is not. */
+static inline int tf_aead_verdict(uint8_t *out, size_t len, const uint8_t computed[TF_TAG], const uint8_t *tag)
+{
+    uint64_t differ = tf_mask_nonzero(tf_diff(computed, tag, TF_TAG));
+    TF_PUBLIC(&differ, sizeof differ);
+    if (differ != 0 && len > 0)
+        tf_wipe(out, len);
+    return differ != 0;
+}
 
 /* ---- Hash implementations ---- */
 
@@ -134,7 +173,7 @@ extern const tf_aead_impl tf_aes_gcm_portable, tf_chacha20_poly1305_portable;
 extern const tf_sha256_impl tf_sha256_portable;
 extern const tf_sha512_impl tf_sha512_portable;
 extern const tf_x25519_impl tf_x25519_portable; /* 64-bit limbs where the compiler has __int128, else 32-bit limbs */
-#if TF_X86_64
+#if defined(TF_X86_64)
 extern const tf_aead_impl tf_aes_gcm_aesni;
 extern const tf_sha256_impl tf_sha256_shani;
 #endif

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What this processor can do, asked once and kept; dispatch.c reads it. CPUID and XGETBV as in Intel's SDM, volume 2, and AMD's APM, volume 3.
+ * The builtins of compilers are not used: their lists of names differ, and some know nothing of VAES. */
+#include "internal.h"
+
+#if defined(TF_X86_64) && defined(_MSC_VER) && !defined(__clang__)
+#include <intrin.h>
+#endif
+#if defined(TF_AARCH64) && defined(__linux__)
+#include <sys/auxv.h>
+#endif
+
+#define BIT(n) ((uint32_t)1 << (n))
+
+#if defined(TF_X86_64)
+
+enum { EAX, EBX, ECX, EDX };
+
+static void cpuid(uint32_t regs[4], uint32_t leaf)
+{
+#if defined(_MSC_VER) && !defined(__clang__)
+    __cpuidex((int *)regs, (int)leaf, 0);
+#else
+    __asm__ __volatile__("cpuid" : "=a"(regs[EAX]), "=b"(regs[EBX]), "=c"(regs[ECX]), "=d"(regs[EDX]) : "a"(leaf), "c"(0));
+#endif
+}
+
+/* XCR0: which register files the operating system saves. Only if CPUID says OSXSAVE. */
+static uint32_t xcr0(void)
+{
+#if defined(_MSC_VER) && !defined(__clang__)
+    return (uint32_t)_xgetbv(0);
+#else
+    uint32_t low, high;
+    __asm__ __volatile__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    (void)high;
+    return low;
+#endif
+}
+
+static uint32_t probe(void)
+{
+    uint32_t regs[4], bits = 0;
+    cpuid(regs, 0);
+    uint32_t last_leaf = regs[EAX];
+    cpuid(regs, 1);
+    uint32_t ecx1 = regs[ECX];
+    uint32_t ebx7 = 0, ecx7 = 0;
+    if (last_leaf >= 7) {
+        cpuid(regs, 7);
+        ebx7 = regs[EBX];
+        ecx7 = regs[ECX];
+    }
+
+    const uint32_t sse = BIT(9) | BIT(19);                        /* SSSE3, SSE4.1 */
+    const uint32_t aesni = BIT(25) | BIT(1) | sse;                /* AESNI, PCLMULQDQ */
+    const uint32_t bmi = BIT(3) | BIT(8) | BIT(19);               /* BMI1, BMI2, ADX */
+    const uint32_t vaes = BIT(9) | BIT(10);                       /* VAES, VPCLMULQDQ */
+    const uint32_t avx512 = BIT(16) | BIT(17) | BIT(30) | BIT(31); /* F, DQ, BW, VL */
+    uint32_t saved = (ecx1 & BIT(27)) != 0 ? xcr0() : 0;          /* OSXSAVE */
+    int ymm = (saved & 0x06) == 0x06 && (ebx7 & BIT(5)) != 0;     /* xmm and ymm state; AVX2 */
+    int zmm = ymm && (saved & 0xE6) == 0xE6;                      /* and opmask, upper zmm, zmm16-31 */
+
+    if ((ecx1 & aesni) == aesni)
+        bits |= TF_CPU_AESNI;
+    if ((ecx1 & sse) == sse && (ebx7 & BIT(29)) != 0)
+        bits |= TF_CPU_SHANI;
+    if ((ebx7 & bmi) == bmi)
+        bits |= TF_CPU_BMI2;
+    if (ymm)
+        bits |= TF_CPU_AVX2;
+    if (ymm && (ecx7 & vaes) == vaes)
+        bits |= TF_CPU_VAES;
+    if (zmm && (ebx7 & avx512) == avx512) {
+        bits |= TF_CPU_AVX512;
+        if ((ebx7 & BIT(21)) != 0)
+            bits |= TF_CPU_IFMA;
+    }
+    return bits;
+}
+
+#elif defined(TF_AARCH64) && defined(__linux__)
+
+static uint32_t probe(void)
+{
+    unsigned long caps = getauxval(AT_HWCAP); /* the kernel's asm/hwcap.h */
+    uint32_t bits = 0;
+    if ((caps & BIT(3)) != 0 && (caps & BIT(4)) != 0) /* HWCAP_AES, HWCAP_PMULL */
+        bits |= TF_CPU_ARM_AES;
+    if ((caps & BIT(6)) != 0) /* HWCAP_SHA2 */
+        bits |= TF_CPU_ARM_SHA2;
+    if ((caps & BIT(21)) != 0) /* HWCAP_SHA512 */
+        bits |= TF_CPU_ARM_SHA512;
+    return bits;
+}
+
+#elif defined(TF_AARCH64) && defined(__APPLE__)
+
+/* Every 64-bit processor that runs macOS has these. */
+static uint32_t probe(void)
+{
+    return TF_CPU_ARM_AES | TF_CPU_ARM_SHA2 | TF_CPU_ARM_SHA512;
+}
+
+#else
+
+static uint32_t probe(void)
+{
+    return 0;
+}
+
+#endif
+
+/* The only globals of the core. Threads that race to fill `known` store the same value. */
+enum { PROBED = 1 << 30 };
+static tf_atomic known;
+static tf_atomic hidden;
+
+uint32_t tf_cpu_features(void)
+{
+    uint32_t bits = tf_atomic_load(&known);
+    if (bits == 0) {
+        bits = probe() | PROBED;
+        tf_atomic_store(&known, bits);
+    }
+    return bits & ~(uint32_t)PROBED & ~tf_atomic_load(&hidden);
+}
+
+void tf_cpu_limit(uint32_t mask)
+{
+    tf_atomic_store(&hidden, ~mask);
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which implementation serves which primitive: one table each, best first, and the first whose needs the processor meets is taken. A context asks once,
+ * when it gets its key. A new implementation is one declaration in internal.h and one row here. */
+#include "internal.h"
+
+/* The last row of every table is portable and needs nothing: it ends the search. */
+
+static const tf_aead_impl *const aes_gcm[] = {
+    &tf_aes_gcm_portable,
+};
+
+static const tf_aead_impl *const chacha20_poly1305[] = {
+    &tf_chacha20_poly1305_portable,
+};
+
+static const tf_sha256_impl *const sha256[] = {
+#if defined(TF_X86_64)
+    &tf_sha256_shani,
+#endif
+    &tf_sha256_portable,
+};
+
+static const tf_sha512_impl *const sha512[] = {
+    &tf_sha512_portable,
+};
+
+static const tf_x25519_impl *const x25519[] = {
+    &tf_x25519_portable,
+};
+
+static int lacks(uint32_t needs)
+{
+    return (needs & ~tf_cpu_features()) != 0;
+}
+
+const tf_aead_impl *tf_dispatch_aes_gcm(void)
+{
+    const tf_aead_impl *const *row = aes_gcm;
+    while (lacks((*row)->cpu_needs))
+        row++;
+    return *row;
+}
+
+const tf_aead_impl *tf_dispatch_chacha20_poly1305(void)
+{
+    const tf_aead_impl *const *row = chacha20_poly1305;
+    while (lacks((*row)->cpu_needs))
+        row++;
+    return *row;
+}
+
+const tf_sha256_impl *tf_dispatch_sha256(void)
+{
+    const tf_sha256_impl *const *row = sha256;
+    while (lacks((*row)->cpu_needs))
+        row++;
+    return *row;
+}
+
+const tf_sha512_impl *tf_dispatch_sha512(void)
+{
+    const tf_sha512_impl *const *row = sha512;
+    while (lacks((*row)->cpu_needs))
+        row++;
+    return *row;
+}
+
+const tf_x25519_impl *tf_dispatch_x25519(void)
+{
+    const tf_x25519_impl *const *row = x25519;
+    while (lacks((*row)->cpu_needs))
+        row++;
+    return *row;
+}
+
+const char *tf_implementation(int primitive)
+{
+    switch (primitive) {
+    case TF_PRIMITIVE_AES_GCM:
+        return tf_dispatch_aes_gcm()->name;
+    case TF_PRIMITIVE_CHACHA20_POLY1305:
+        return tf_dispatch_chacha20_poly1305()->name;
+    case TF_PRIMITIVE_SHA256:
+        return tf_dispatch_sha256()->name;
+    case TF_PRIMITIVE_SHA512:
+        return tf_dispatch_sha512()->name;
+    case TF_PRIMITIVE_X25519:
+        return tf_dispatch_x25519()->name;
+    default:
+        return NULL;
+    }
+}
