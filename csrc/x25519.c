@@ -3,7 +3,7 @@
  * same instructions and the same addresses. */
 #include "internal.h"
 
-#if defined(__SIZEOF_INT128__) && !defined(TF_NO_INT128)
+#if defined(TF_INT128)
 #include "x25519_fe51.h"
 #else
 #include "x25519_fe25.h"

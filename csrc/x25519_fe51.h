@@ -9,8 +9,6 @@
 
 #include "internal.h"
 
-__extension__ typedef unsigned __int128 uint128;
-
 typedef struct {
     uint64_t v[5];
 } fe;
@@ -78,7 +76,7 @@ TF_INLINE void fe_sub(fe *r, const fe *a, const fe *b)
 
 /* Column sums to tight limbs, for t0..t3 < 2^113 and t4 < 2^109. Each carry is below 2^62, fits a limb and changes no bound of the next column. The
  * last one is c < 2^58, since no term of t4 is multiplied by 19; 19 c < 2^63, and r0 = 2^51 + 19 c carries less than 2^12 into r1. */
-TF_INLINE void fe_carry(fe *r, uint128 t0, uint128 t1, uint128 t2, uint128 t3, uint128 t4)
+TF_INLINE void fe_carry(fe *r, tf_uint128 t0, tf_uint128 t1, tf_uint128 t2, tf_uint128 t3, tf_uint128 t4)
 {
     t1 += (uint64_t)(t0 >> 51);
     t2 += (uint64_t)(t1 >> 51);
@@ -99,11 +97,11 @@ TF_INLINE void fe_mul(fe *r, const fe *a, const fe *b)
     uint64_t a0 = a->v[0], a1 = a->v[1], a2 = a->v[2], a3 = a->v[3], a4 = a->v[4];
     uint64_t b0 = b->v[0], b1 = b->v[1], b2 = b->v[2], b3 = b->v[3], b4 = b->v[4];
     uint64_t c1 = 19 * b1, c2 = 19 * b2, c3 = 19 * b3, c4 = 19 * b4;
-    uint128 t0 = (uint128)a0 * b0 + (uint128)a1 * c4 + (uint128)a2 * c3 + (uint128)a3 * c2 + (uint128)a4 * c1;
-    uint128 t1 = (uint128)a0 * b1 + (uint128)a1 * b0 + (uint128)a2 * c4 + (uint128)a3 * c3 + (uint128)a4 * c2;
-    uint128 t2 = (uint128)a0 * b2 + (uint128)a1 * b1 + (uint128)a2 * b0 + (uint128)a3 * c4 + (uint128)a4 * c3;
-    uint128 t3 = (uint128)a0 * b3 + (uint128)a1 * b2 + (uint128)a2 * b1 + (uint128)a3 * b0 + (uint128)a4 * c4;
-    uint128 t4 = (uint128)a0 * b4 + (uint128)a1 * b3 + (uint128)a2 * b2 + (uint128)a3 * b1 + (uint128)a4 * b0;
+    tf_uint128 t0 = (tf_uint128)a0 * b0 + (tf_uint128)a1 * c4 + (tf_uint128)a2 * c3 + (tf_uint128)a3 * c2 + (tf_uint128)a4 * c1;
+    tf_uint128 t1 = (tf_uint128)a0 * b1 + (tf_uint128)a1 * b0 + (tf_uint128)a2 * c4 + (tf_uint128)a3 * c3 + (tf_uint128)a4 * c2;
+    tf_uint128 t2 = (tf_uint128)a0 * b2 + (tf_uint128)a1 * b1 + (tf_uint128)a2 * b0 + (tf_uint128)a3 * c4 + (tf_uint128)a4 * c3;
+    tf_uint128 t3 = (tf_uint128)a0 * b3 + (tf_uint128)a1 * b2 + (tf_uint128)a2 * b1 + (tf_uint128)a3 * b0 + (tf_uint128)a4 * c4;
+    tf_uint128 t4 = (tf_uint128)a0 * b4 + (tf_uint128)a1 * b3 + (tf_uint128)a2 * b2 + (tf_uint128)a3 * b1 + (tf_uint128)a4 * b0;
     fe_carry(r, t0, t1, t2, t3, t4);
 }
 
@@ -112,19 +110,19 @@ TF_INLINE void fe_sq(fe *r, const fe *a)
 {
     uint64_t a0 = a->v[0], a1 = a->v[1], a2 = a->v[2], a3 = a->v[3], a4 = a->v[4];
     uint64_t d0 = 2 * a0, d1 = 2 * a1, c3 = 19 * a3, c4 = 19 * a4;
-    uint128 t0 = (uint128)a0 * a0 + (uint128)d1 * c4 + (uint128)(2 * a2) * c3;
-    uint128 t1 = (uint128)d0 * a1 + (uint128)(2 * a2) * c4 + (uint128)a3 * c3;
-    uint128 t2 = (uint128)d0 * a2 + (uint128)a1 * a1 + (uint128)(2 * a3) * c4;
-    uint128 t3 = (uint128)d0 * a3 + (uint128)d1 * a2 + (uint128)a4 * c4;
-    uint128 t4 = (uint128)d0 * a4 + (uint128)d1 * a3 + (uint128)a2 * a2;
+    tf_uint128 t0 = (tf_uint128)a0 * a0 + (tf_uint128)d1 * c4 + (tf_uint128)(2 * a2) * c3;
+    tf_uint128 t1 = (tf_uint128)d0 * a1 + (tf_uint128)(2 * a2) * c4 + (tf_uint128)a3 * c3;
+    tf_uint128 t2 = (tf_uint128)d0 * a2 + (tf_uint128)a1 * a1 + (tf_uint128)(2 * a3) * c4;
+    tf_uint128 t3 = (tf_uint128)d0 * a3 + (tf_uint128)d1 * a2 + (tf_uint128)a4 * c4;
+    tf_uint128 t4 = (tf_uint128)d0 * a4 + (tf_uint128)d1 * a3 + (tf_uint128)a2 * a2;
     fe_carry(r, t0, t1, t2, t3, t4);
 }
 
 /* r = a + 121665 b for tight a and loose b, tight result. A column is below 2^52 + 2^53 * 2^17 < 2^71, its carry below 2^20. */
 TF_INLINE void fe_add_121665(fe *r, const fe *a, const fe *b)
 {
-    fe_carry(r, a->v[0] + (uint128)b->v[0] * 121665, a->v[1] + (uint128)b->v[1] * 121665, a->v[2] + (uint128)b->v[2] * 121665,
-             a->v[3] + (uint128)b->v[3] * 121665, a->v[4] + (uint128)b->v[4] * 121665);
+    fe_carry(r, a->v[0] + (tf_uint128)b->v[0] * 121665, a->v[1] + (tf_uint128)b->v[1] * 121665, a->v[2] + (tf_uint128)b->v[2] * 121665,
+             a->v[3] + (tf_uint128)b->v[3] * 121665, a->v[4] + (tf_uint128)b->v[4] * 121665);
 }
 
 /* Exchange a and b if mask is all ones; leave them if it is 0. */

@@ -3,7 +3,7 @@
  * FIPS 180-4, 6.2.2; Intel 64 and IA-32 Architectures Software Developer's Manual, volume 2. */
 #include "../internal.h"
 
-#if TF_X86_64
+#if defined(TF_X86_64)
 #include <immintrin.h>
 
 #define SHANI TF_TARGET("sha,ssse3,sse4.1")
