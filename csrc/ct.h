@@ -22,10 +22,11 @@
 #define TF_PUBLIC(p, n) ((void)(p), (void)(n))
 #endif
 
-/* Hide a value from the optimizer, so that it cannot turn mask arithmetic back into a branch. */
+/* Hide a value from the optimizer, so that it cannot turn mask arithmetic back into a branch. MemorySanitizer cannot see through assembly: it would
+ * call a secret operand an error and the result public. */
 static inline uint64_t tf_barrier(uint64_t x)
 {
-#if defined(__GNUC__) || defined(__clang__)
+#if (defined(__GNUC__) || defined(__clang__)) && !defined(TF_CT_MSAN)
     __asm__("" : "+r"(x));
     return x;
 #else
