@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The leak that run_ct.sh must catch: ct_leaky MASK SOURCE LEAK, where LEAK (branch or index) looks at a secret byte, plain or come out of SOURCE.
+ * With SOURCE none it is a toy; with a primitive it shows that the harness follows secrets through that implementation's instructions. */
+#include "ct_check.h"
+
+static const uint8_t table[256] = {1, 2, 3};
+static volatile int sink;
+
+/* Byte at of what sealing 32 bytes of zeros gives: of the ciphertext, or from 32 on of the tag. */
+static uint8_t sealed_byte(int aead, const uint8_t *key_bytes, size_t at)
+{
+    static tf_aead_key key;
+    uint8_t out[32 + TF_TAG] = {0};
+    CHECK(tf_aead_set_key(&key, aead, key_bytes, 32) == TF_OK);
+    key.impl->seal(&key, out, out, NULL, 0, out, 32, -1);
+    return out[at];
+}
+
+/* A byte that depends on secret bytes through a primitive, taken before anything declassifies it. */
+static uint8_t leak_source(const char *source)
+{
+    uint8_t secret[64], out[64] = {9};
+    ct_noise(secret, sizeof secret, 1);
+    if (strcmp(source, "none") == 0)
+        return secret[0];
+    if (strcmp(source, "aes_gcm") == 0)
+        return sealed_byte(TF_AES_256_GCM, secret, 0);
+    if (strcmp(source, "aes_gcm_tag") == 0)
+        return sealed_byte(TF_AES_256_GCM, secret, 32);
+    if (strcmp(source, "chacha20_poly1305") == 0)
+        return sealed_byte(TF_CHACHA20_POLY1305, secret, 0);
+    if (strcmp(source, "chacha20_poly1305_tag") == 0)
+        return sealed_byte(TF_CHACHA20_POLY1305, secret, 32);
+    if (strcmp(source, "sha256") == 0)
+        tf_hash_once(TF_SHA256, out, secret, sizeof secret);
+    else if (strcmp(source, "sha512") == 0)
+        tf_hash_once(TF_SHA512, out, secret, sizeof secret);
+    else if (strcmp(source, "x25519") == 0)
+        tf_dispatch_x25519()->base(out, secret);
+    else
+        exit(2);
+    return out[0];
+}
+
+int main(int argc, char **argv)
+{
+    if (argc != 4)
+        return 2;
+    ct_start(argc, argv);
+    uint8_t byte = leak_source(argv[2]);
+    if (strcmp(argv[3], "branch") == 0) {
+        if (byte & 1)
+            sink = 1; /* volatile: no compiler may make it unconditional */
+    } else if (strcmp(argv[3], "index") == 0)
+        sink = table[byte];
+    else if (strcmp(argv[3], "nothing") != 0)
+        return 2;
+    return 0;
+}

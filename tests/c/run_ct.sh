@@ -1,0 +1,104 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Constant time, shown by running: the ct_*.c programs mark secrets as uninitialised memory, and valgrind memcheck (gcc, -O1 to -O3: the portable code and
+# AES-NI) or MemorySanitizer (clang: SHA-NI and AES-NI, since valgrind hides SHA-NI) reports every branch and every address that depends on one. Planted
+# leaks must be caught, plain and behind every primitive: else the harness is blind and the run fails. Prints one line a program.
+set -u
+cd "$(dirname "$0")/../.."
+OUT=build/ct
+GCC=${CT_GCC:-gcc}
+CLANG=${CT_CLANG:-$(command -v clang-16 || command -v clang || echo clang-16)}
+FOUND=9 # the exit status of both tools when they have something to report
+PORTABLE=0 AESNI=1 SHANI=2 BOTH=3 # TF_CPU_* masks in hexadecimal
+PROGRAMS="ct_aead ct_hash_kdf ct_x25519 ct_ticket ct_record"
+PRIMITIVES="aes_gcm aes_gcm_tag chacha20_poly1305 chacha20_poly1305_tag sha256 sha512 x25519"
+failures=0
+
+for tool in "$GCC" "$CLANG" valgrind; do
+    command -v "$tool" >/dev/null || { echo "make ct needs $tool: apt-get install gcc clang-16 libclang-rt-16-dev valgrind" >&2; exit 2; }
+done
+mkdir -p "$OUT"
+
+# build DIRECTORY COMPILER FLAGS...: the core's objects once, then every program.
+build() {
+    directory=$OUT/$1 compiler=$2
+    shift 2
+    mkdir -p "$directory"
+    objects=""
+    for source in $(find csrc -name '*.c' | sort); do
+        object=$directory/$(echo "$source" | tr / _).o
+        nice "$compiler" -std=c11 -g -fno-strict-aliasing "$@" -c "$source" -o "$object" || return 1
+        objects="$objects $object"
+    done
+    for program in $PROGRAMS ct_leaky; do
+        # $objects is a list of words.
+        # shellcheck disable=SC2086
+        nice "$compiler" -std=c11 -g "$@" "tests/c/$program.c" $objects -o "$directory/$program" || return 1
+    done
+}
+
+# check WANTED NAME COMMAND...: runs it, prints a line, counts a failure unless its status is WANTED (0: clean; $FOUND: a leak is reported).
+check() {
+    wanted=$1 name=$2
+    shift 2
+    nice "$@" >"$OUT/log" 2>&1
+    status=$?
+    if [ $status -eq "$wanted" ]; then
+        echo "ok    $name"
+    elif [ $status -eq 3 ]; then
+        echo "skip  $name: this processor lacks the instructions"
+    else
+        echo "FAIL  $name: status $status, wanted $wanted"
+        grep -v '^--' "$OUT/log" | head -40
+        failures=$((failures + 1))
+    fi
+}
+
+# planted NAME SOURCE COMMAND...: both leaks of ct_leaky are caught, and without a leak nothing is.
+planted() {
+    planted_name=$1 source=$2
+    shift 2
+    check 0 "$planted_name, $source, no leak" "$@" "$source" nothing
+    check $FOUND "$planted_name, $source, branch is caught" "$@" "$source" branch
+    check $FOUND "$planted_name, $source, index is caught" "$@" "$source" index
+}
+
+memcheck="valgrind -q --error-exitcode=$FOUND"
+for level in 1 2 3; do
+    build "valgrind-O$level" "$GCC" "-O$level" -DTF_CT_VALGRIND || exit 1
+    for mask in $PORTABLE $AESNI; do
+        for program in $PROGRAMS; do
+            check 0 "$program, valgrind, gcc -O$level, CPU mask $mask" $memcheck "$OUT/valgrind-O$level/$program" "$mask"
+        done
+    done
+    planted "planted leak, valgrind, gcc -O$level" none $memcheck "$OUT/valgrind-O$level/ct_leaky" $PORTABLE
+    PROGRAMS_BEFORE=$PROGRAMS PROGRAMS="ct_x25519"
+    build "valgrind-32-O$level" "$GCC" "-O$level" -DTF_CT_VALGRIND -DTF_NO_INT128 || exit 1
+    PROGRAMS=$PROGRAMS_BEFORE
+    check 0 "ct_x25519 in 32-bit limbs, valgrind, gcc -O$level" $memcheck "$OUT/valgrind-32-O$level/ct_x25519" $PORTABLE
+done
+for primitive in $PRIMITIVES; do
+    planted "planted leak, valgrind, gcc -O2, CPU mask $PORTABLE" "$primitive" $memcheck "$OUT/valgrind-O2/ct_leaky" $PORTABLE
+done
+for primitive in aes_gcm aes_gcm_tag; do
+    planted "planted leak, valgrind, gcc -O2, CPU mask $AESNI" "$primitive" $memcheck "$OUT/valgrind-O2/ct_leaky" $AESNI
+done
+
+# Secrets are passed to functions by value: that is no leak, so MemorySanitizer's check of parameters is off.
+export MSAN_OPTIONS=exit_code=$FOUND
+for level in 1 2 3; do
+    build "msan-O$level" "$CLANG" "-O$level" -DTF_CT_MSAN -fsanitize=memory -fno-sanitize-memory-param-retval || exit 1
+    for mask in $SHANI $BOTH; do
+        for program in $PROGRAMS; do
+            check 0 "$program, MemorySanitizer, clang -O$level, CPU mask $mask" "$OUT/msan-O$level/$program" "$mask"
+        done
+    done
+    planted "planted leak, MemorySanitizer, clang -O$level" none "$OUT/msan-O$level/ct_leaky" $SHANI
+done
+for primitive in aes_gcm aes_gcm_tag sha256; do
+    planted "planted leak, MemorySanitizer, clang -O2, CPU mask $BOTH" "$primitive" "$OUT/msan-O2/ct_leaky" $BOTH
+done
+
+[ $failures -eq 0 ] && echo "constant time: nothing reported, every planted leak caught" && exit 0
+echo "constant time: $failures failed" >&2
+exit 1
