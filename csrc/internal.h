@@ -40,6 +40,7 @@ static inline int tf_atomic_change(tf_atomic *p, uint32_t from, uint32_t to)
 {
     return _InterlockedCompareExchange(p, (long)to, (long)from) == (long)from;
 }
+static inline uint32_t tf_atomic_or(tf_atomic *p, uint32_t bits) { return (uint32_t)_InterlockedOr(p, (long)bits); }
 #else
 #include <stdatomic.h>
 typedef _Atomic uint32_t tf_atomic;
@@ -47,6 +48,8 @@ static inline uint32_t tf_atomic_load(tf_atomic *p) { return atomic_load_explici
 static inline void tf_atomic_store(tf_atomic *p, uint32_t x) { atomic_store_explicit(p, x, memory_order_release); }
 /* from to to, in one step; 0 if it was not from. */
 static inline int tf_atomic_change(tf_atomic *p, uint32_t from, uint32_t to) { return atomic_compare_exchange_strong(p, &from, to); }
+/* Sets bits; what was there before. */
+static inline uint32_t tf_atomic_or(tf_atomic *p, uint32_t bits) { return atomic_fetch_or(p, bits); }
 #endif
 
 /* ---- Loads and stores ---- */
@@ -135,6 +138,35 @@ static inline int tf_aead_verdict(uint8_t *out, size_t len, const uint8_t comput
         tf_wipe(out, len);
     return differ != 0;
 }
+
+/* ---- record.c: what protects one direction. A new kind of protection (TLS 1.2) is a new TF_EPOCH_* and its open and seal ---- */
+
+enum { TF_EPOCH_CLEAR = 0, TF_EPOCH_13 = 1 };
+
+typedef struct {
+    tf_aead_key key;
+    uint64_t sequence; /* of the next record; never wraps */
+    uint8_t iv[TF_NONCE];
+    int epoch;
+    int error;      /* what every later call answers, or TF_OK */
+    tf_atomic busy; /* one thread at a time; see record.c */
+} tf_protection;
+
+struct tf_record_reader {
+    tf_protection protection;
+    size_t limit;        /* the largest TLSInnerPlaintext taken */
+    size_t skip_budget;  /* wire bytes of early data that may still be skipped */
+    int skip;            /* TF_SKIP_* */
+    int plaintext_alert; /* an alert in the clear is still taken */
+};
+
+struct tf_record_writer {
+    tf_protection protection;
+    size_t limit;           /* the largest TLSInnerPlaintext written */
+    uint64_t own_limit;     /* records that the AEAD allows under one key */
+    uint64_t lowered_limit; /* the test hook's; 0: none */
+    int version;            /* legacy_record_version of records in the clear */
+};
 
 /* ---- Hash implementations ---- */
 

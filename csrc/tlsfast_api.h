@@ -120,8 +120,9 @@ typedef struct {
     size_t consumed;  /* wire bytes of all records opened (or skipped) */
     size_t data_len;  /* application data, contiguous at out[0] */
     size_t other_len; /* content of a record that is not application data, at out[data_len]; not counted in data_len */
-    size_t need;      /* bytes until the next record is whole; 5 less what is there if its header is not */
-    int type;         /* 0: ran out of whole records, of room or of max_records of application data; else the last record's type (20, 21, 22) */
+    size_t need;      /* bytes until the next record is whole; 5 less what is there if its header is not; 0 if another call can go on now */
+    int type;         /* 0: ran out of whole records, of room or of max_records of application data; else the last record's type: 20, 21, 22,
+                         or 23 for an empty record of application data (other_len is 0), which the caller must bound */
     int is_protected; /* 1: that record was opened under a key; 0: it came in the clear */
 } tf_opened;
 
@@ -132,22 +133,25 @@ typedef struct {
 
 tf_record_reader *tf_record_reader_new(void); /* the clear epoch */
 void tf_record_reader_free(tf_record_reader *reader);
-void tf_record_reader_wipe(tf_record_reader *reader); /* forget the keys: every later call answers TF_ERR_EXHAUSTED, or the error it already had */
+/* Forget the keys: every later call answers TF_ERR_EXHAUSTED, or the error it already had. If another thread is inside, its call does this as it leaves. */
+void tf_record_reader_wipe(tf_record_reader *reader);
 
-/* TLS 1.3: open from now on with key and iv derived from traffic_secret (RFC 8446, 7.3); the sequence number starts at 0. */
+/* TLS 1.3: open from now on with key and iv derived from traffic_secret (RFC 8446, 7.3); the sequence number starts at 0. Ends early data skipping and
+ * the leave for plaintext alerts, which belong to the key before: ask for them after this. On an error the reader is as it was. */
 int tf_record_reader_set_key13(tf_record_reader *reader, int aead, int hash, const tf_secret *traffic_secret);
-/* Accept a fatal alert in the clear until the first record under the present key has opened (a peer that refuses our ServerHello sends it so). */
+/* Accept an alert in the clear until the first record under the present key has opened (a peer that refuses our ServerHello sends it so). It is handed
+ * out as type 21 with is_protected 0; that it is fatal is the caller's to check. */
 int tf_record_reader_allow_plaintext_alert(tf_record_reader *reader);
-/* The largest TLSInnerPlaintext taken, type and padding included: 64..16385; the default is 16385 (RFC 8449, 4: our record_size_limit). In the clear and
- * in TLS 1.2 it bounds the fragment, at most 16384. It applies to protected records only. */
+/* The largest TLSInnerPlaintext taken, type and padding included: 64..16385; the default is 16385 (RFC 8449, 4: our record_size_limit). In TLS 1.2 it
+ * bounds the fragment, at most 16384. It applies to protected records only; in the clear the limit is 16384. */
 int tf_record_reader_set_limit(tf_record_reader *reader, size_t max_inner_plaintext);
 /* RFC 8446, 4.2.10, a server that does not take early data. TF_SKIP_UNDECRYPTABLE: records of outer type application_data that fail to open are
  * discarded until the first that opens. TF_SKIP_APPLICATION_DATA (the clear epoch, after a HelloRetryRequest): records of that outer type are dropped.
- * Both until budget wire bytes are spent; past it the failure counts. TF_SKIP_NONE ends it. */
+ * Both while their wire bytes, headers included, fit into budget; past it the failure counts. A new key or TF_SKIP_NONE ends it. */
 int tf_record_reader_skip_early_data(tf_record_reader *reader, int mode, size_t budget);
 
-/* Open whole records of in, in order, at most max_records (0: as many as fit); in and out are disjoint. Stops after the first record that is not application
- * data. A record is opened only when cap leaves room for its whole ciphertext fragment (16640 + data so far always does). Returns 0, or the TF_ERR_* of the
+/* Open whole records of in, in order, at most max_records (0: as many as fit; skipped ones do not count); in and out are disjoint. Stops after the first
+ * record that is not application data, or is empty. A record is opened only when cap leaves room for its whole ciphertext fragment (16640 + data so far always does). Returns 0, or the TF_ERR_* of the
  * record at in[consumed]: r is filled either way and data before the fault is good; the failed record's output is zeroed. After an error (but
  * TF_ERR_BUSY and TF_ERR_ARGUMENT) the reader answers that error for ever. Header faults are found at the fifth byte (type: at the first).
  * In TLS 1.3 epochs a ChangeCipherSpec record is handed out as type 20 without being opened; the caller judges it. */
@@ -159,15 +163,17 @@ void tf_record_writer_wipe(tf_record_writer *writer);
 int tf_record_writer_set_key13(tf_record_writer *writer, int aead, int hash, const tf_secret *traffic_secret);
 /* The largest TLSInnerPlaintext written, type included, 64..16385 (the peer's record_size_limit). */
 int tf_record_writer_set_limit(tf_record_writer *writer, size_t max_inner_plaintext);
-/* legacy_record_version of records in the clear: 0x0301 for a first ClientHello, else 0x0303 (the default). */
+/* legacy_record_version of records in the clear: 0x0301 for a first ClientHello, else 0x0303 (the default). The first byte must be 3. */
 int tf_record_writer_set_version(tf_record_writer *writer, int version);
-/* Test hook: application data records under one key before tf_record_seal stops short; 0 restores the AEAD's own limit (RFC 8446, 5.5: 2^24.5 full
- * records for AES-GCM). */
+/* Test hook: records under one key after which tf_record_seal takes no more application data; it stays over key changes and can only lower the AEAD's own
+ * limit (RFC 8446, 5.5: 2^24.5 full records for AES-GCM), which 0 restores. */
 int tf_record_writer_set_usage_limit(tf_record_writer *writer, uint64_t records);
-/* Wire bytes that sealing len bytes of content takes now (an empty content takes one record). */
+/* Wire bytes that sealing len bytes of content takes now, at most (an empty content takes one record). */
 size_t tf_record_seal_size(const tf_record_writer *writer, size_t len);
-/* Cut len bytes of content into records of this type and protect them into out; cap at least tf_record_seal_size. Stops short of the usage limit with
- * application data (type 23): r->consumed says how much it took; change the key and go on. Alerts and handshake messages pass it by a small reserve. */
+/* Cut len bytes of content into records of this type (20..23) and protect them into out, which is disjoint from in; cap at least tf_record_seal_size. Only
+ * application data may be empty, and it needs a key. In TLS 1.3 a ChangeCipherSpec goes in the clear under any key (RFC 8446, 5). Stops short of the usage
+ * limit with application data (type 23): r->consumed says how much it took; change the key and go on. Alerts and handshake messages pass it by a reserve of
+ * 4,096 records; TF_ERR_EXHAUSTED past that. After an error nothing is written, and the writer goes on as it was. */
 int tf_record_seal(tf_record_writer *writer, int type, uint8_t *out, size_t cap, const uint8_t *in, size_t len, tf_sealed *r);
 
 /* ---- Tickets (RFC 8446, 4.6.1; RFC 5077, 4) ---- */
@@ -178,7 +184,8 @@ enum { TF_TICKET_NAME = 16, TF_TICKET_SALT = 32, TF_TICKET_OVERHEAD = 66 /* name
  * out takes TF_TICKET_OVERHEAD + psk length + state_len bytes. The psk never leaves C. */
 int tf_ticket_seal(uint8_t *out, size_t cap, const uint8_t *name, const tf_secret *ticket_key, const tf_secret *psk, const uint8_t *state,
                    size_t state_len);
-/* Opens a ticket under the key that its first 16 bytes name. *state_len bytes to state (cap >= len). TF_ERR_BAD_RECORD_MAC for any that is not ours. */
+/* Opens a ticket under the key that its first 16 bytes name. *state_len bytes to state; its cap >= len is also room to work in, and what is not state is
+ * zeroed. TF_ERR_BAD_RECORD_MAC for any that is not ours. */
 int tf_ticket_open(tf_secret *psk, uint8_t *state, size_t cap, size_t *state_len, const tf_secret *ticket_key, const uint8_t *ticket, size_t len);
 
 /* ---- For test vectors and micro-benchmarks alone: the only calls that take a nonce ---- */
