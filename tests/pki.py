@@ -435,10 +435,15 @@ def ocsp_response(
         revocation_time=moment - timedelta(days=1) if status == "revoked" else None,
         revocation_reason=x509.ReasonFlags.key_compromise if status == "revoked" else None,
     )
-    builder = builder.responder_id(ocsp.OCSPResponderEncoding.HASH, signer.cert)
     if responder is not None and send_certificates:
         builder = builder.certificates([responder.cert])
-    key = signed_by or signer.key
+    if signed_by is not None:
+        # An impostor: the right name over another key.
+        signer = make_ca(subject=signer.cert.subject, key=signed_by)
+        builder = builder.responder_id(ocsp.OCSPResponderEncoding.NAME, signer.cert)
+    else:
+        builder = builder.responder_id(ocsp.OCSPResponderEncoding.HASH, signer.cert)
+    key = signer.key
     digest = None if isinstance(key, (ed25519.Ed25519PrivateKey, ed448.Ed448PrivateKey)) else hashes.SHA256()
     return builder.sign(key, digest).public_bytes(DER)
 

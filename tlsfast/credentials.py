@@ -48,6 +48,7 @@ class Credential:
     signer: Signer | None
     fingerprint: bytes
     names: CertificateNames = field(default_factory=CertificateNames)
+    issuers: tuple[bytes, ...] = ()  # DER names of who signed each certificate, for certificate_authorities
 
     @classmethod
     def load(
@@ -110,6 +111,7 @@ class Credential:
             signer=signer,
             fingerprint=hashlib.sha256(chain[0]).digest(),
             names=names,
+            issuers=tuple(certificate.issuer.public_bytes() for certificate in certificates),
         )
 
     def sign(self, scheme: SignatureScheme, data: bytes) -> bytes:

@@ -1,0 +1,308 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Trust stores, and how the chains that peers send are verified: by cryptography.x509.verification, its gaps closed here (RFC 5280, 6)."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.x509.verification import Criticality, ExtensionPolicy, Policy, PolicyBuilder, Store, VerificationError
+
+from tlsfast import pem, roots, signatures
+from tlsfast.checks import Purpose, Question, check_path
+from tlsfast.diagnosis import explain
+from tlsfast.errors import ApiMisuse, BadCertificate, ConfigurationError
+from tlsfast.names import IPAddress, parse_name
+from tlsfast.revocation import check_crls, check_staple
+
+Preset = Literal["webpki", "compat"]
+
+# SECURITY-BAR 5: what a peer can make us work on.
+MAX_CHAIN = 16
+
+_DER = serialization.Encoding.DER
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedChain:
+    """The path that was verified, as DER from leaf to root, and the moment its first certificate expires."""
+
+    path: tuple[bytes, ...] = field(repr=False)
+    not_after: datetime
+
+
+def _require_ca(policy: Policy, certificate: x509.Certificate, constraints: x509.BasicConstraints) -> None:
+    if not constraints.ca:
+        raise ValueError("basicConstraints.cA must be asserted in a CA certificate")
+
+
+def _require_cert_sign(policy: Policy, certificate: x509.Certificate, usage: x509.KeyUsage | None) -> None:
+    if usage is not None and not usage.key_cert_sign:
+        raise ValueError("keyUsage.keyCertSign must be asserted in a CA certificate")
+
+
+# What public CAs must put into certificates, and what private ones (no key identifiers or usage, other criticality) may leave out. The purposes,
+# names and usages that "compat" takes from the verifier are checked by checks.check_path, for both presets.
+_WEBPKI_CA = ExtensionPolicy.webpki_defaults_ca()
+_WEBPKI_SERVER = ExtensionPolicy.webpki_defaults_ee()
+_COMPAT_CA = (
+    ExtensionPolicy.webpki_defaults_ca()
+    .require_present(x509.BasicConstraints, Criticality.AGNOSTIC, _require_ca)
+    .may_be_present(x509.AuthorityKeyIdentifier, Criticality.AGNOSTIC, None)
+    .may_be_present(x509.SubjectKeyIdentifier, Criticality.AGNOSTIC, None)
+    .may_be_present(x509.KeyUsage, Criticality.AGNOSTIC, _require_cert_sign)
+    .may_be_present(x509.ExtendedKeyUsage, Criticality.AGNOSTIC, None)
+)
+_COMPAT_LEAF = (
+    ExtensionPolicy.webpki_defaults_ee()
+    .may_be_present(x509.AuthorityKeyIdentifier, Criticality.AGNOSTIC, None)
+    .may_be_present(x509.KeyUsage, Criticality.AGNOSTIC, None)
+    .may_be_present(x509.ExtendedKeyUsage, Criticality.AGNOSTIC, None)
+)
+_COMPAT_SERVER = _COMPAT_LEAF.require_present(x509.SubjectAlternativeName, Criticality.AGNOSTIC, None)
+# Client certificates are often without subjectAltName: the subject names the client.
+_WEBPKI_CLIENT = _WEBPKI_SERVER.may_be_present(x509.SubjectAlternativeName, Criticality.AGNOSTIC, None)
+_COMPAT_CLIENT = _COMPAT_LEAF.may_be_present(x509.SubjectAlternativeName, Criticality.AGNOSTIC, None)
+
+_POLICIES = {
+    (Purpose.SERVER, False): (_WEBPKI_CA, _WEBPKI_SERVER),
+    (Purpose.CLIENT, False): (_WEBPKI_CA, _WEBPKI_CLIENT),
+    (Purpose.SERVER, True): (_COMPAT_CA, _COMPAT_SERVER),
+    (Purpose.CLIENT, True): (_COMPAT_CA, _COMPAT_CLIENT),
+}
+
+
+class TrustStore:
+    """The certificates that are trusted, with CRLs and a profile. It never changes; threads, configurations and connections may share it.
+
+    preset "webpki" holds chains to the profile of public CAs; "compat" also takes private CAs that leave out key identifiers or key usage."""
+
+    __slots__ = ("_crls", "_ders", "_digest", "_preset", "_roots", "_store", "_subjects")
+
+    def __init__(
+        self,
+        roots: Iterable[x509.Certificate],
+        *,
+        crls: Iterable[x509.CertificateRevocationList | bytes] = (),
+        preset: Preset = "webpki",
+    ) -> None:
+        """Take roots: any certificate here ends a path, also a peer's own. ConfigurationError if there is none."""
+        if preset not in ("webpki", "compat"):
+            raise ConfigurationError(f'the preset is {preset!r}: it must be "webpki" or "compat"')
+        ders: dict[bytes, x509.Certificate] = {}
+        for root in roots:
+            if not isinstance(root, x509.Certificate):
+                raise ConfigurationError(
+                    f"a root is a {type(root).__name__}: give cryptography certificates, or use from_pem or from_file"
+                )
+            ders.setdefault(root.public_bytes(_DER), root)
+        if not ders:
+            raise ConfigurationError("the trust store holds no certificate: give at least one root")
+        lists = [_load_crl(crl) for crl in crls]
+        by_issuer: dict[x509.Name, tuple[x509.CertificateRevocationList, ...]] = {}
+        for crl in lists:
+            by_issuer[crl.issuer] = (*by_issuer.get(crl.issuer, ()), crl)
+        self._preset: Preset = preset
+        self._ders = {id(root): der for der, root in ders.items()}
+        self._roots = ders
+        self._crls = by_issuer
+        self._store = Store(list(ders.values()))
+        self._subjects: tuple[bytes, ...] | None = None
+        self._digest = _digest(ders, lists, preset)
+
+    @classmethod
+    def system(
+        cls, *, crls: Iterable[x509.CertificateRevocationList | bytes] = (), preset: Preset = "webpki"
+    ) -> TrustStore:
+        """Take the roots of the operating system, or those that SSL_CERT_FILE and SSL_CERT_DIR name. They are read once in a process."""
+        crls = tuple(crls)
+        where = (os.environ.get("SSL_CERT_FILE", ""), os.environ.get("SSL_CERT_DIR", ""))
+        return _cached("system", where, preset) if not crls else cls(roots.system(*where), crls=crls, preset=preset)
+
+    @classmethod
+    def certifi(
+        cls, *, crls: Iterable[x509.CertificateRevocationList | bytes] = (), preset: Preset = "webpki"
+    ) -> TrustStore:
+        """Take Mozilla's roots from the certifi package. They are read once in a process."""
+        crls = tuple(crls)
+        return _cached("certifi", ("", ""), preset) if not crls else cls(roots.certifi(), crls=crls, preset=preset)
+
+    @classmethod
+    def from_pem(
+        cls,
+        data: bytes | str,
+        *,
+        crls: Iterable[x509.CertificateRevocationList | bytes] = (),
+        preset: Preset = "webpki",
+    ) -> TrustStore:
+        """Take the certificates in PEM (or one in DER)."""
+        source = data if isinstance(data, bytes) else data.encode()
+        return cls(roots.load(pem.read(source, "trust store"), strict=True), crls=crls, preset=preset)
+
+    @classmethod
+    def from_file(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        crls: Iterable[x509.CertificateRevocationList | bytes] = (),
+        preset: Preset = "webpki",
+    ) -> TrustStore:
+        """Take the certificates in a PEM or DER file."""
+        return cls(roots.load(pem.read(Path(path), "trust store"), strict=True), crls=crls, preset=preset)
+
+    @property
+    def digest(self) -> bytes:
+        """Identify the store: 32 bytes that depend on its roots, CRLs and preset, not on their order."""
+        return self._digest
+
+    @property
+    def preset(self) -> Preset:
+        return self._preset
+
+    @property
+    def subjects(self) -> tuple[bytes, ...]:
+        """List the roots' names as DER, for the certificate_authorities extension (RFC 8446, 4.2.4)."""
+        if self._subjects is None:
+            self._subjects = tuple(dict.fromkeys(root.subject.public_bytes() for root in self._roots.values()))
+        return self._subjects
+
+    def __len__(self) -> int:
+        return len(self._roots)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, TrustStore) and self._digest == other._digest
+
+    def __hash__(self) -> int:
+        return hash(self._digest)
+
+    def __repr__(self) -> str:
+        crls = sum(len(lists) for lists in self._crls.values())
+        return f"<TrustStore {len(self)} roots, {crls} CRLs, {self._preset}, {self._digest.hex()[:12]}>"
+
+    def verify_server(
+        self, chain: Sequence[bytes], name: str, *, ocsp_response: bytes | None = None, at: datetime | None = None
+    ) -> VerifiedChain:
+        """Verify the chain (DER, leaf first) that a server sent, for the name or address that we meant to reach.
+
+        Raises the CertificateError that says what is wrong; ApiMisuse if the name is no name. at: the moment, now if None."""
+        return self._verify(chain, Purpose.SERVER, parse_name(name), ocsp_response, at)
+
+    def verify_client(self, chain: Sequence[bytes], *, at: datetime | None = None) -> VerifiedChain:
+        """Verify the chain that a client sent. Who the client is stands in its leaf: the alternative names, or the subject."""
+        return self._verify(chain, Purpose.CLIENT, None, None, at)
+
+    def _verify(
+        self,
+        chain: Sequence[bytes],
+        purpose: Purpose,
+        name: str | IPAddress | None,
+        staple: bytes | None,
+        at: datetime | None,
+    ) -> VerifiedChain:
+        question = Question(purpose, _moment(at), name, self._preset == "compat")
+        sent = _parse(chain)
+        leaf = next(iter(sent))
+        pinned = sent[leaf] in self._roots
+        path = [leaf] if pinned else self._find_path(list(sent), question)
+        check_path(path, question, pinned=pinned)
+        if not pinned:
+            if purpose is Purpose.SERVER:
+                check_staple(path, staple, question.moment)
+            check_crls(path, self._crls, question.moment)
+        return VerifiedChain(
+            tuple(sent.get(c) or self._ders.get(id(c)) or c.public_bytes(_DER) for c in path),
+            min(c.not_valid_after_utc for c in path),
+        )
+
+    def _find_path(self, sent: list[x509.Certificate], question: Question) -> list[x509.Certificate]:
+        try:
+            return self._search(sent, question)
+        except VerificationError as error:
+            verdict = str(error)
+        profile = False
+        if not question.compat:
+            # Would the profile of private CAs have let it pass? That is asked for the words only.
+            lax = Question(question.purpose, question.moment, question.name, True)
+            try:
+                self._search(sent, lax)
+                profile = True
+            except VerificationError:
+                pass
+        raise explain(sent, list(self._roots.values()), question, verdict, profile)
+
+    def _search(self, sent: list[x509.Certificate], question: Question) -> list[x509.Certificate]:
+        """Let cryptography find a path. A verifier freezes the time, so it is made for each call; the store is what is costly."""
+        ca_policy, leaf_policy = _POLICIES[question.purpose, question.compat]
+        builder = PolicyBuilder().store(self._store).time(question.moment)
+        builder = builder.extension_policies(ca_policy=ca_policy, ee_policy=leaf_policy)
+        leaf, others = sent[0], [c for c in sent[1:] if _usable(c)]
+        if question.name is None:
+            return builder.build_client_verifier().verify(leaf, others).chain
+        subject = x509.DNSName(question.name) if isinstance(question.name, str) else x509.IPAddress(question.name)
+        try:
+            verifier = builder.build_server_verifier(subject)
+        except ValueError:
+            raise ApiMisuse(f"{question.name} cannot name a server in a certificate", name=question.name) from None
+        return verifier.verify(leaf, others)
+
+
+def _moment(at: datetime | None) -> datetime:
+    if at is None:
+        return datetime.now(UTC)
+    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+
+
+def _parse(chain: Sequence[bytes]) -> dict[x509.Certificate, bytes]:
+    """Parse what the peer sent, in order, without doubles."""
+    if not chain:
+        raise BadCertificate(
+            "the peer's certificate chain is empty: it must send its certificate", check="form", subject="", depth=0
+        )
+    if len(chain) > MAX_CHAIN:
+        what = f"the peer sent {len(chain)} certificates, more than {MAX_CHAIN}: it must send its own and its intermediates only"
+        raise BadCertificate(what, check="chain length", subject="", depth=len(chain) - 1)
+    sent: dict[x509.Certificate, bytes] = {}
+    for depth, der in enumerate(chain):
+        try:
+            sent.setdefault(signatures.load_certificate(der), der)
+        except ValueError as error:
+            what = f"the certificate at depth {depth} is malformed ({error}): it must be reissued"
+            raise BadCertificate(what, check="form", subject="", depth=depth) from None
+    return sent
+
+
+def _usable(certificate: x509.Certificate) -> bool:
+    """Leave out intermediates whose key could only cost time: see RSA_MAXIMUM_BITS."""
+    try:
+        signatures.public_key(certificate)
+    except signatures.KeyRefused:
+        return False
+    return True
+
+
+def _digest(roots: Iterable[bytes], crls: Iterable[x509.CertificateRevocationList], preset: str) -> bytes:
+    parts = sorted(hashlib.sha256(b"root" + der).digest() for der in roots)
+    parts += sorted(hashlib.sha256(b"crl" + crl.public_bytes(_DER)).digest() for crl in crls)
+    return hashlib.sha256(preset.encode() + b"".join(parts)).digest()
+
+
+def _load_crl(crl: x509.CertificateRevocationList | bytes) -> x509.CertificateRevocationList:
+    if isinstance(crl, x509.CertificateRevocationList):
+        return crl
+    try:
+        return x509.load_pem_x509_crl(crl) if b"-----BEGIN" in crl else x509.load_der_x509_crl(crl)
+    except (ValueError, TypeError) as error:
+        raise ConfigurationError(f"a CRL cannot be parsed as PEM or DER: {error}") from None
+
+
+@functools.cache
+def _cached(source: str, where: tuple[str, str], preset: Preset) -> TrustStore:
+    return TrustStore(roots.system(*where) if source == "system" else roots.certifi(), preset=preset)
