@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a connection tells its caller: frozen dataclasses, returned by receive_data, receive_eof and answer, in order."""
+"""What a connection tells its caller, and what it tells an observer: frozen dataclasses, in order."""
 
 from __future__ import annotations
 
@@ -89,3 +89,59 @@ class VerifyChain(Request):
 
 
 Event = HandshakeCompleted | DataReceived | PeerClosed | TicketReceived | KeysUpdated | Request
+
+
+# ---- What an observer sees: every message, secret, key change and decision, in order (ClientConfig.observer, ServerConfig.observer) ----
+
+
+@dataclass(frozen=True, slots=True)
+class MessageSeen:
+    """A handshake message, sent or received: its encoding with the 4-byte header, and the decoded message (tlsfast.messages.handshake)."""
+
+    sent: bool
+    message: Any
+    raw: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SecretDerived:
+    """A secret of the key schedule, by the label of RFC 9850 (for the key log). secret is a crypto.Secret: reveal() gives its bytes."""
+
+    label: str
+    secret: Any
+    client_random: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class KeysChanged:
+    """From here on records are sent (or received) under keys of this epoch: "handshake", "application"."""
+
+    sending: bool
+    epoch: str
+    cipher_suite: CipherSuite
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A choice that the handshake made: what ("version", "cipher_suite", "group", "alpn", "credential", "resumption"...) and its value."""
+
+    what: str
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class AlertSeen:
+    """An alert, sent or received. description is an AlertDescription, or an int that the registry does not know."""
+
+    sent: bool
+    description: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeCipherSpecSeen:
+    """A ChangeCipherSpec record, sent or received: in TLS 1.3 it means nothing (RFC 8446, D.4)."""
+
+    sent: bool
+
+
+Observation = MessageSeen | SecretDerived | KeysChanged | Decided | AlertSeen | ChangeCipherSpecSeen

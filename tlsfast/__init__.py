@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""tlsfast: TLS 1.3 for Python, client and server. The public names, and nothing else."""
+
+from tlsfast.config import ASK, ClientConfig, ServerConfig
+from tlsfast.connection import ClientConnection, ServerConnection
+from tlsfast.credentials import Credential
+from tlsfast.errors import (
+    AlertReceived,
+    ApiMisuse,
+    CertificateError,
+    ConfigurationError,
+    ConnectionClosed,
+    HandshakeTimeout,
+    PeerError,
+    TLSError,
+    Truncated,
+)
+from tlsfast.events import (
+    ChooseConfig,
+    DataReceived,
+    HandshakeCompleted,
+    KeysUpdated,
+    PeerClosed,
+    Sign,
+    TicketReceived,
+    VerifyChain,
+)
+from tlsfast.registry import AlertDescription, CipherSuite, NamedGroup, SignatureScheme, TLSVersion
+from tlsfast.sessions import SessionCache, TicketKeyring
+from tlsfast.sockets import TLSSocket, connect, wrap_socket
+from tlsfast.trust import TrustStore
+
+__all__ = [
+    "ASK",
+    "AlertDescription",
+    "AlertReceived",
+    "ApiMisuse",
+    "CertificateError",
+    "ChooseConfig",
+    "CipherSuite",
+    "ClientConfig",
+    "ClientConnection",
+    "ConfigurationError",
+    "ConnectionClosed",
+    "Credential",
+    "DataReceived",
+    "HandshakeCompleted",
+    "HandshakeTimeout",
+    "KeysUpdated",
+    "NamedGroup",
+    "PeerClosed",
+    "PeerError",
+    "ServerConfig",
+    "ServerConnection",
+    "SessionCache",
+    "Sign",
+    "SignatureScheme",
+    "TLSError",
+    "TLSSocket",
+    "TLSVersion",
+    "TicketKeyring",
+    "TicketReceived",
+    "Truncated",
+    "TrustStore",
+    "VerifyChain",
+    "connect",
+    "wrap_socket",
+]

@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: Apache-2.0
+"""ClientConfig and ServerConfig: frozen, validated once, shared by threads and connections."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Final, Literal, Self
+
+from tlsfast import crypto
+from tlsfast.credentials import Credential
+from tlsfast.errors import ConfigurationError
+from tlsfast.events import Observation
+from tlsfast.keylog import KeyLog, KeyLogTarget, key_log_from_environment
+from tlsfast.registry import CipherSuite, NamedGroup, SignatureScheme, TLSVersion
+from tlsfast.sessions import SessionCache, TicketKeyring
+from tlsfast.trust import TrustStore
+
+
+class _Marker(Enum):
+    default = "default"
+    ask = "ask"
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+DEFAULT: Final = _Marker.default
+#: In place of a callable (verify, on_client_hello): the question comes out as an event, and conn.answer() answers it.
+ASK: Final = _Marker.ask
+
+Observer = Callable[[Observation], object]
+
+SIGNATURE_SCHEMES: Final = (
+    SignatureScheme.ecdsa_secp256r1_sha256,
+    SignatureScheme.ed25519,
+    SignatureScheme.ecdsa_secp384r1_sha384,
+    SignatureScheme.rsa_pss_rsae_sha256,
+    SignatureScheme.rsa_pss_rsae_sha384,
+    SignatureScheme.rsa_pss_rsae_sha512,
+    SignatureScheme.rsa_pss_pss_sha256,
+    SignatureScheme.rsa_pss_pss_sha384,
+    SignatureScheme.rsa_pss_pss_sha512,
+)
+# In certificates PKCS#1 v1.5 signatures are still what most RSA authorities make (RFC 8446, 4.2.3).
+CERTIFICATE_SIGNATURE_SCHEMES: Final = (
+    *SIGNATURE_SCHEMES,
+    SignatureScheme.ecdsa_secp521r1_sha512,
+    SignatureScheme.rsa_pkcs1_sha256,
+    SignatureScheme.rsa_pkcs1_sha384,
+    SignatureScheme.rsa_pkcs1_sha512,
+)
+_SUITES_AES_FIRST: Final = (
+    CipherSuite.TLS_AES_128_GCM_SHA256,
+    CipherSuite.TLS_AES_256_GCM_SHA384,
+    CipherSuite.TLS_CHACHA20_POLY1305_SHA256,
+)
+_SUITES_CHACHA_FIRST: Final = (_SUITES_AES_FIRST[2], *_SUITES_AES_FIRST[:2])
+
+
+def default_suites() -> tuple[CipherSuite, ...]:
+    """AES first where the CPU has instructions for it, else ChaCha20 first."""
+    return _SUITES_AES_FIRST if crypto.has_aes() else _SUITES_CHACHA_FIRST
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Config:
+    """What client and server share. All lists are in preference order; every default is safe.
+
+    trust: whom to believe (client default: the system's store). credentials: our certificates with their keys. alpn: protocol names.
+    verify: called with a VerifyChain request after the chain was verified; it raises to refuse, or ASK. observer: called with each Observation.
+    keylog: a path, a callable given each line, None for none; the default honours SSLKEYLOGFILE. record_size_limit: the largest record content
+    we take, 64..16385 (RFC 8449), None to not send it. max_handshake_size, max_client_hello_size: bytes of one message."""
+
+    trust: TrustStore | None = None
+    credentials: tuple[Credential, ...] = ()
+    alpn: tuple[str, ...] = ()
+    versions: tuple[TLSVersion, ...] = (TLSVersion.TLSv1_3,)
+    cipher_suites: tuple[CipherSuite, ...] = field(default_factory=default_suites)
+    groups: tuple[NamedGroup, ...] = crypto.GROUPS
+    signature_schemes: tuple[SignatureScheme, ...] = SIGNATURE_SCHEMES
+    verify: Callable[[Any], object] | Literal[_Marker.ask] | None = None
+    observer: Observer | None = None
+    keylog: KeyLogTarget | Literal[_Marker.default] | None = DEFAULT
+    record_size_limit: int | None = None
+    max_handshake_size: int = 128 * 1024
+    max_client_hello_size: int = 64 * 1024
+    middlebox_compatibility: bool = True
+    _keylog: KeyLog | None = field(default=None, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        credentials = self.credentials
+        self._set("credentials", (credentials,) if isinstance(credentials, Credential) else tuple(credentials))
+        self._set("alpn", tuple(self.alpn))
+        for name, kind in (
+            ("versions", TLSVersion),
+            ("cipher_suites", CipherSuite),
+            ("groups", NamedGroup),
+            ("signature_schemes", SignatureScheme),
+        ):
+            self._set(name, _enumerated(name, kind, getattr(self, name)))
+        for version in self.versions:
+            if version is not TLSVersion.TLSv1_3:
+                raise ConfigurationError(f"{version} is not supported; versions may name TLS 1.3")
+        for group in self.groups:
+            if group not in crypto.GROUPS:
+                raise ConfigurationError(f"the group {group.name} is not supported")
+        for scheme in self.signature_schemes:
+            if scheme not in SIGNATURE_SCHEMES:
+                raise ConfigurationError(f"{scheme.name} may not sign a TLS 1.3 handshake")
+        for protocol in self.alpn:
+            if not isinstance(protocol, str) or not 1 <= len(protocol.encode()) <= 255:
+                raise ConfigurationError(f"an ALPN protocol is a string of 1 to 255 bytes, not {protocol!r}")
+        if self.record_size_limit is not None and not 64 <= self.record_size_limit <= 16385:
+            raise ConfigurationError("record_size_limit lies between 64 and 16385 (RFC 8449, 4)")
+        if isinstance(self.keylog, _Marker):
+            self._set("_keylog", key_log_from_environment())
+        elif self.keylog is not None:
+            self._set("_keylog", KeyLog(self.keylog))
+
+    def _set(self, name: str, value: object) -> None:
+        object.__setattr__(self, name, value)
+
+    def replace(self, **changes: Any) -> Self:
+        """Make a changed copy. Its own session cache is empty unless session_cache is given."""
+        return dataclasses.replace(self, **changes)
+
+    @property
+    def observers(self) -> tuple[Observer, ...]:
+        """The observer and the key log, those that are set."""
+        return tuple(each for each in (self.observer, self._keylog) if each is not None)
+
+
+def _enumerated(name: str, kind: type[Any], values: Iterable[Any]) -> tuple[Any, ...]:
+    try:
+        listed = tuple(dict.fromkeys(kind[value] if isinstance(value, str) else kind(value) for value in values))
+    except (KeyError, ValueError):
+        raise ConfigurationError(f"{name}: {values!r} holds what {kind.__name__} does not know") from None
+    if not listed:
+        raise ConfigurationError(f"{name} is empty: there would be nothing to negotiate")
+    return listed
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ClientConfig(Config):
+    """A client's configuration.
+
+    session_cache: a SessionCache, None for no resumption; by default each configuration has one of its own. insecure_skip_verification: accept
+    any certificate (the handshake is then open to an attacker in the middle). request_ocsp: ask for an OCSP staple. key_shares: groups sent with
+    the first hello (default: the first of groups)."""
+
+    session_cache: SessionCache | Literal[_Marker.default] | None = DEFAULT
+    insecure_skip_verification: bool = False
+    request_ocsp: bool = True
+    key_shares: tuple[NamedGroup, ...] | None = None
+    _cache: SessionCache | None = field(default=None, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        Config.__post_init__(self)
+        self._set("_cache", SessionCache() if isinstance(self.session_cache, _Marker) else self.session_cache)
+        shares = self.groups[:1] if self.key_shares is None else _enumerated("key_shares", NamedGroup, self.key_shares)
+        if not set(shares) <= set(self.groups):
+            raise ConfigurationError("key_shares names a group that groups does not")
+        self._set("key_shares", shares)
+
+    @property
+    def sessions(self) -> SessionCache | None:
+        """The session cache in use."""
+        return self._cache
+
+    @property
+    def trust_store(self) -> TrustStore:
+        """The trust given, else the system's."""
+        return self.trust if self.trust is not None else TrustStore.system()
+
+    def session_key(self, server_name: str | None) -> tuple[object, ...]:
+        """Under what a session is kept: all that a full handshake would have checked (SECURITY-BAR: downgrade is seen)."""
+        trust = b"" if self.insecure_skip_verification else self.trust_store.digest
+        credentials = tuple(credential.fingerprint for credential in self.credentials)
+        return server_name, self.alpn, trust, self.insecure_skip_verification, self.verify, credentials
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ServerConfig(Config):
+    """A server's configuration.
+
+    client_auth: "required", "optional" or None; needs trust, whose authorities client certificates must chain to. tickets: a TicketKeyring,
+    None for no resumption; by default each configuration has one of its own. ticket_count: tickets sent after a full handshake.
+    on_client_hello: called with the ClientHello, answers another ServerConfig or None; or ASK. strict_sni: refuse names that no credential
+    serves, in place of the first credential. early_data_budget: bytes of refused early data that are skipped (RFC 8446, 4.2.10).
+    retry_cookie: put a cookie into HelloRetryRequest."""
+
+    client_auth: Literal["required", "optional"] | None = None
+    tickets: TicketKeyring | Literal[_Marker.default] | None = DEFAULT
+    ticket_count: int = 2
+    on_client_hello: Callable[[Any], ServerConfig | None] | Literal[_Marker.ask] | None = None
+    strict_sni: bool = False
+    early_data_budget: int = 16 * 1024
+    retry_cookie: bool = False
+    _keyring: TicketKeyring | None = field(default=None, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        Config.__post_init__(self)
+        if not self.credentials and self.on_client_hello is None:
+            raise ConfigurationError("a server needs at least one credential: Credential.load(chain, key)")
+        if self.client_auth not in (None, "required", "optional"):
+            raise ConfigurationError('client_auth is "required", "optional" or None')
+        if self.client_auth is not None and self.trust is None:
+            raise ConfigurationError("client_auth needs trust: the authorities that client certificates must chain to")
+        if not 0 <= self.ticket_count <= 8:
+            raise ConfigurationError("ticket_count lies between 0 and 8")
+        self._set("_keyring", TicketKeyring() if isinstance(self.tickets, _Marker) else self.tickets)
+
+    @property
+    def keyring(self) -> TicketKeyring | None:
+        """The ticket keys in use."""
+        return self._keyring
+
+    def policy_digest(self, credential: Credential) -> bytes:
+        """What a ticket binds, so that it never crosses to a virtual host or a configuration that asks more: the client_auth policy (mode, trust
+        anchors) and the group of names that the credential serves."""
+        trust = b"" if self.trust is None or self.client_auth is None else self.trust.digest
+        names = "\n".join(sorted(map(str, (*credential.names.dns, *credential.names.addresses))))
+        parts = ((self.client_auth or "none").encode(), trust, names.encode())
+        return hashlib.sha256(b"".join(len(part).to_bytes(4) + part for part in parts)).digest()
+
+
+__all__ = ["ASK", "DEFAULT", "ClientConfig", "Config", "Observer", "ServerConfig", "default_suites"]

@@ -1,0 +1,453 @@
+# SPDX-License-Identifier: Apache-2.0
+"""ClientConnection and ServerConnection: bytes in, events and bytes out. The driver of the handshake flows, without I/O of its own."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Generator
+from typing import Any
+
+from tlsfast import crypto
+from tlsfast.config import ClientConfig, Config, ServerConfig
+from tlsfast.errors import (
+    AlertReceived,
+    ApiMisuse,
+    ConnectionClosed,
+    DecodeError,
+    InternalError,
+    LimitExceeded,
+    NotTLS,
+    PeerError,
+    TLSError,
+    Truncated,
+    UnexpectedMessage,
+)
+from tlsfast.events import (
+    AlertSeen,
+    ChangeCipherSpecSeen,
+    DataReceived,
+    Event,
+    HandshakeCompleted,
+    KeysUpdated,
+    MessageSeen,
+    PeerClosed,
+    Request,
+    TicketReceived,
+)
+from tlsfast.handshake import post
+from tlsfast.handshake.client import client_flow
+from tlsfast.handshake.flow import Established, Flow, Handshake
+from tlsfast.handshake.server import server_flow
+from tlsfast.messages.handshake import Message, decode_message, name_of
+from tlsfast.messages.joiner import HandshakeJoiner
+from tlsfast.names import parse_name
+from tlsfast.record import Opened, RecordReader, RecordWriter
+from tlsfast.registry import AlertDescription, AlertLevel, ContentType, KeyUpdateRequest
+from tlsfast.sniff import foreign_protocol
+
+# SECURITY-BAR 5: records in a row that bring no data and no progress (empty ones, warnings, ChangeCipherSpec, key updates, tickets).
+MAX_IDLE_RECORDS = 32
+# Wire bytes kept undecrypted while a question waits for its answer; more than this is the caller's fault: it should stop reading.
+MAX_WAITING = 1024 * 1024
+
+
+class Connection:
+    """One TLS connection without I/O. receive_data takes the peer's bytes and gives events; data_to_send gives ours.
+
+    One thread may receive while others send. After a fault `failure` says what it was, every call but data_to_send raises it anew, and the
+    one alert that the peer is owed stands in data_to_send()."""
+
+    def __init__(self, config: Config, flow: Callable[[Handshake], Flow], server_name: str | None = None) -> None:
+        self._reader = RecordReader()
+        self._writer = RecordWriter()
+        self._joiner = HandshakeJoiner(config.max_handshake_size, config.max_client_hello_size)
+        self._hs = Handshake(config, self._reader, self._writer, self._joiner)
+        self._hs.server_name = server_name
+        self._receiving = threading.Lock()
+        self._failure: TLSError | None = None
+        self._established: Established | None = None
+        self._question: Request | None = None
+        self._expecting: tuple[type[Message], ...] = ()
+        self._started = False  # the first hello was sent or received
+        self._peer_closed = False
+        self._closed = False
+        self._idle = 0
+        self._tickets = 0
+        self._update_owed = False
+        self._flow: Flow | None = flow(self._hs)
+
+    # ---- What the caller may look at ----
+
+    @property
+    def failure(self) -> TLSError | None:
+        """Why the connection is dead; None while it is not."""
+        return self._failure
+
+    @property
+    def expecting(self) -> tuple[type[Message], ...]:
+        """The handshake messages that may come next; empty after the handshake and once dead."""
+        return self._expecting
+
+    @property
+    def question(self) -> Request | None:
+        """The request that waits for answer(); None when there is none."""
+        return self._question
+
+    @property
+    def handshake(self) -> HandshakeCompleted | None:
+        """What the handshake agreed on; None before it is complete."""
+        return self._established.completed if self._established is not None else None
+
+    @property
+    def send_pending(self) -> bool:
+        """True when data_to_send() has bytes."""
+        return self._writer.pending
+
+    def data_to_send(self) -> bytes:
+        """Take the bytes for the peer, in order; b"" when there are none. Never raises: an alert may stand here after a failure."""
+        return self._writer.take()
+
+    # ---- Receiving ----
+
+    def receive_data(self, data: bytes | bytearray | memoryview) -> list[Event]:
+        """Take bytes from the peer, in any chunks; return what they mean.
+
+        If something good preceded a fault its events are returned, and the fault is raised by the next call; else it is raised at once."""
+        with self._alone():
+            self._check_alive()
+            if self._peer_closed or (self._closed and self._established is None):
+                return []
+            self._reader.feed(data)
+            if self._question is not None and self._reader.buffered > MAX_WAITING:
+                raise ApiMisuse("a request waits for its answer: stop reading from the peer until answer() was called")
+            return self._guarded(self._pump)
+
+    def receive_eof(self) -> list[Event]:
+        """The peer's stream ended. After close_notify there is nothing to say; without it Truncated is raised: data may be missing."""
+        with self._alone():
+            self._check_alive()
+            if self._peer_closed:
+                return []
+            if self._established is not None:
+                error = Truncated(
+                    "the connection was cut without close_notify: what came may be incomplete", received=True
+                )
+            else:
+                waited = " or ".join(kind.__name__ for kind in self._expecting) or "the handshake to go on"
+                error = Truncated(
+                    f"the peer closed the connection in mid-handshake, while we waited for {waited}", waited=waited
+                )
+            self._die(error)
+            raise error.fresh()
+
+    def answer(self, request: Request, value: object) -> list[Event]:
+        """Answer a request that came as an event; an exception as value refuses it. Returns events as receive_data does."""
+        with self._alone():
+            self._check_alive()
+            if request is not self._question:
+                raise ApiMisuse("this request is not the one that waits for an answer")
+            self._question = None
+
+            def resume(events: list[Event]) -> None:
+                self._resume(value, events, failed=isinstance(value, BaseException))
+                self._pump(events)
+
+            return self._guarded(resume)
+
+    def _alone(self) -> _Alone:
+        return _Alone(self._receiving)
+
+    def _guarded(self, step: Callable[[list[Event]], None]) -> list[Event]:
+        """Run a receiving step; a fault kills the connection, after the events that came before it."""
+        events: list[Event] = []
+        try:
+            step(events)
+        except TLSError as error:
+            self._die(error)
+        except Exception as error:
+            self._die(InternalError(f"a fault of this library, or of a hook: {type(error).__name__}: {error}"))
+            if not events:
+                raise self._fresh_failure() from error
+        if self._update_owed and not self._closed and self._failure is None:
+            # Several requests are answered once, before the next data record (RFC 8446, 4.6.3).
+            self._update_owed = False
+            post.send_key_update(self._writer, KeyUpdateRequest.update_not_requested)
+        if self._failure is not None and not events:
+            raise self._fresh_failure()
+        return events
+
+    def _pump(self, events: list[Event]) -> None:
+        """Open records and act on them until none is whole, the peer closed, or a question waits."""
+        while self._question is None and not self._peer_closed:
+            raw = self._joiner.next() if not self._joiner.empty else None
+            if raw is not None:
+                self._message(raw, events)
+                continue
+            single = self._established is None or not self._joiner.empty
+            opened = self._reader.open(1 if single else 0)
+            if opened is None:
+                return
+            if opened.data:
+                self._data(opened, events)
+            if opened.type:
+                self._record(opened, events)
+
+    def _data(self, opened: Opened, events: list[Event]) -> None:
+        if self._established is None or not self._joiner.empty:
+            raise UnexpectedMessage(
+                "application data came before the handshake was complete, or inside a handshake message"
+            )
+        self._idle = 0
+        events.append(DataReceived(opened.data))
+
+    def _record(self, opened: Opened, events: list[Event]) -> None:
+        """A record that is not application data, or an empty one."""
+        if opened.type == ContentType.handshake:
+            self._joiner.add(opened.content)
+            return
+        # RFC 8446, 5.1: if a handshake message is split over records, there MUST NOT be any other records between them
+        if not self._joiner.empty:
+            raise UnexpectedMessage("a record of another type came between the parts of a handshake message")
+        if opened.type == ContentType.alert:
+            self._alert(opened.content, events)
+        elif opened.type == ContentType.change_cipher_spec:
+            self._change_cipher_spec(opened)
+        elif self._established is None:
+            raise UnexpectedMessage("application data came before the handshake was complete")
+        else:
+            self._count_idle("empty records")
+
+    def _count_idle(self, what: str) -> None:
+        self._idle += 1
+        if self._idle > MAX_IDLE_RECORDS:
+            raise LimitExceeded(f"the peer sends {what} without end", what=what, limit=MAX_IDLE_RECORDS)
+
+    def _change_cipher_spec(self, opened: Opened) -> None:
+        """RFC 8446, 5: dropped if it is the single byte 1, between the first hello and the peer's Finished; else unexpected_message."""
+        if opened.protected or opened.content != b"\x01" or not self._started or self._established is not None:
+            raise UnexpectedMessage("a ChangeCipherSpec record that has no place here")
+        self._count_idle("ChangeCipherSpec records")
+        if self._hs.observers is not None:
+            self._hs.observe(ChangeCipherSpecSeen(False))
+
+    def _alert(self, content: bytes, events: list[Event]) -> None:
+        if len(content) != 2:
+            raise DecodeError(f"an alert record has {len(content)} bytes, not 2")
+        number = content[1]
+        description = AlertDescription(number) if number in set(AlertDescription) else number
+        if self._hs.observers is not None:
+            self._hs.observe(AlertSeen(False, description))
+        if description == AlertDescription.user_canceled:
+            self._count_idle("warning alerts")
+            return
+        # RFC 8446, 6: all alerts but these two are fatal, whatever their level says
+        if description == AlertDescription.close_notify and self._established is not None:
+            self._peer_closed = True
+            events.append(PeerClosed())
+            if self._closed:
+                self._wipe()
+            return
+        raise self._alert_received(description)
+
+    def _alert_received(self, description: AlertDescription | int) -> AlertReceived:
+        waited = " or ".join(kind.__name__ for kind in self._expecting)
+        name = description.name if isinstance(description, AlertDescription) else f"number {description}"
+        when = f" while we waited for {waited}" if waited else ""
+        return AlertReceived(
+            f"the peer ended the connection with the alert {name}{when}", description=description, waited=waited
+        )
+
+    # ---- The handshake ----
+
+    def _message(self, raw: bytes, events: list[Event]) -> None:
+        """One whole handshake message: judge its order, add it to the transcript, resume the flow."""
+        hs = self._hs
+        message = decode_message(raw)
+        if hs.observers is not None:
+            hs.observe(MessageSeen(False, message, raw))
+        if self._established is not None:
+            self._post_handshake(self._established, message, events)
+            return
+        if not isinstance(message, self._expecting):
+            wanted = " or ".join(kind.__name__ for kind in self._expecting) or "nothing"
+            raise UnexpectedMessage(f"{name_of(raw[0])} came where {wanted} was expected", kind=raw[0])
+        self._started = True
+        self._idle = 0
+        hs.transcript.add(raw)
+        self._resume(message, events)
+
+    def _post_handshake(self, established: Established, message: Message, events: list[Event]) -> None:
+        self._count_idle("post-handshake messages")
+        event = post.receive(self._hs, established, message, self._tickets)
+        if isinstance(event, TicketReceived):
+            self._tickets += 1
+        if isinstance(event, KeysUpdated) and event.requested:
+            self._update_owed = True
+        events.append(event)
+
+    def _resume(self, value: object, events: list[Event] | None, *, failed: bool = False) -> None:
+        """Give the flow what it waits for, and take what it wants next."""
+        flow: Generator[Any, Any, Established] | None = self._flow
+        if flow is None:
+            raise InternalError("the handshake is over")
+        self._expecting = ()
+        try:
+            wanted = flow.throw(_as_exception(value)) if failed else flow.send(value)
+        except StopIteration as stop:
+            self._hs.flush()
+            self._flow = None
+            self._established = stop.value
+            if events is not None:
+                events.append(stop.value.completed)
+            return
+        self._hs.flush()
+        if isinstance(wanted, Request):
+            self._question = wanted
+            if events is not None:
+                events.append(wanted)
+        else:
+            self._expecting = wanted
+
+    # ---- Sending ----
+
+    def send_data(self, data: bytes | bytearray | memoryview) -> None:
+        """Seal application data into data_to_send(). At the key's usage limit the key is changed in between (RFC 8446, 5.5)."""
+        self._check_sending()
+        writer = self._writer
+        with writer.lock:
+            self._check_sending()
+            length = len(data) if data.__class__ is bytes else memoryview(data).nbytes
+            if not length:
+                return
+            taken = writer.send(ContentType.application_data, data)
+            while taken < length:
+                post.send_key_update(writer, KeyUpdateRequest.update_not_requested)
+                more = writer.send(ContentType.application_data, memoryview(data)[taken:])
+                if not more:
+                    raise InternalError("a fresh key takes no record")
+                taken += more
+
+    def update_keys(self, *, request_peer: bool = True) -> None:
+        """Change our sending key, and ask the peer to change its own (RFC 8446, 4.6.3)."""
+        self._check_sending()
+        request = KeyUpdateRequest.update_requested if request_peer else KeyUpdateRequest.update_not_requested
+        with self._writer.lock:
+            self._check_sending()
+            post.send_key_update(self._writer, request)
+
+    def close(self) -> None:
+        """Send close_notify; nothing more can be sent. Receiving goes on until the peer closes too. Calling it again does nothing."""
+        with self._writer.lock:
+            if self._closed or self._failure is not None:
+                return
+            if self._established is None:
+                # RFC 8446, 6.1: user_canceled, then close_notify, ends a handshake for a reason that is no protocol failure
+                self._send_alert(AlertLevel.warning, AlertDescription.user_canceled)
+            self._send_alert(AlertLevel.warning, AlertDescription.close_notify)
+            self._closed = True
+            self._writer.wipe()
+
+    def export_keying_material(self, label: str | bytes, context: bytes | None, length: int) -> bytes:
+        """RFC 8446, 7.5: length bytes (1..256) bound to this connection, label and context; None is as b"" in TLS 1.3."""
+        self._check_alive()
+        if self._established is None:
+            raise ApiMisuse("export_keying_material needs a complete handshake")
+        name = label.encode("ascii") if isinstance(label, str) else label
+        established = self._established
+        return crypto.export(established.suite.hash, established.exporter_master, name, context or b"", length)
+
+    def _check_alive(self) -> None:
+        if self._failure is not None:
+            raise self._fresh_failure()
+
+    def _check_sending(self) -> None:
+        self._check_alive()
+        if self._closed:
+            raise ConnectionClosed("this side was closed: nothing more can be sent")
+        if self._established is None:
+            raise ApiMisuse("data can be sent after HandshakeCompleted, not before")
+
+    def _send_alert(self, level: AlertLevel, description: AlertDescription) -> None:
+        self._writer.send(ContentType.alert, bytes((level, description)))
+        if self._hs.observers is not None:
+            self._hs.observe(AlertSeen(True, description))
+
+    # ---- The end ----
+
+    def _fresh_failure(self) -> TLSError:
+        if self._failure is None:
+            raise InternalError("no failure to raise")
+        return self._failure.fresh()
+
+    def _die(self, error: TLSError) -> None:
+        """Fail for good: name the fact, send the one alert it earns, wipe every key."""
+        if isinstance(error, NotTLS):
+            error = foreign_protocol(error, server=isinstance(self._hs.config, ServerConfig))
+        elif not isinstance(error, PeerError | AlertReceived | Truncated | InternalError):
+            error = InternalError(f"{type(error).__name__}: {error}")
+        with self._writer.lock:
+            if self._failure is not None:
+                return
+            self._failure = error.fresh()
+            self._expecting = ()
+            self._question = None
+            if isinstance(error, PeerError | InternalError) and not self._closed:
+                self._send_alert(AlertLevel.fatal, error.alert)
+            self._wipe()
+
+    def _wipe(self) -> None:
+        """Wipe keys and secrets; the writer's lock keeps a sealing thread out."""
+        flow, self._flow = self._flow, None
+        if flow is not None:
+            flow.close()
+        self._writer.wipe()
+        self._reader.wipe()
+
+
+def _as_exception(value: object) -> BaseException:
+    """An answer that is an exception, as the flow sees it."""
+    if isinstance(value, TLSError):
+        return value.fresh()
+    if isinstance(value, BaseException):
+        return InternalError(f"the request was answered with {type(value).__name__}: {value}")
+    raise InternalError("not an exception")
+
+
+class _Alone:
+    """One thread receives at a time; a second is told so at once."""
+
+    __slots__ = ("_lock",)
+
+    def __init__(self, lock: threading.Lock) -> None:
+        self._lock = lock
+
+    def __enter__(self) -> None:
+        if not self._lock.acquire(blocking=False):
+            raise ApiMisuse("another thread is receiving on this connection: one thread reads at a time")
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
+class ClientConnection(Connection):
+    """The client's side. server_name: the DNS name or IP address to reach; it is sent (names alone) and the certificate must be for it."""
+
+    def __init__(self, config: ClientConfig, server_name: str | None = None) -> None:
+        if not isinstance(config, ClientConfig):
+            raise ApiMisuse(f"ClientConnection takes a ClientConfig, not a {type(config).__name__}")
+        name = str(parse_name(server_name)) if server_name is not None else None
+        if name is None and not config.insecure_skip_verification:
+            raise ApiMisuse("a client needs server_name: without it the server's certificate cannot be verified")
+        super().__init__(config, lambda hs: client_flow(hs, config), name)
+        self._resume(None, None)
+        self._started = True
+
+
+class ServerConnection(Connection):
+    """The server's side."""
+
+    def __init__(self, config: ServerConfig) -> None:
+        if not isinstance(config, ServerConfig):
+            raise ApiMisuse(f"ServerConnection takes a ServerConfig, not a {type(config).__name__}")
+        super().__init__(config, lambda hs: server_flow(hs, config))
+        self._resume(None, None)

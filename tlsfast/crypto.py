@@ -1,0 +1,322 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The typed face of the C core: secrets, hashes, the TLS 1.3 key schedule, key agreement, sealed tickets. Record protection is in record.py.
+
+Sources: RFC 8446, 7 (key schedule), RFC 5869 (HKDF), RFC 7748 (X25519), FIPS 186-5 curves through cryptography."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final, Self
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from tlsfast._native import ffi, lib
+from tlsfast.errors import ApiMisuse, BadRecordMac, IllegalParameter, InternalError
+from tlsfast.registry import CipherSuite, NamedGroup
+
+SHA256: Final = 1
+SHA384: Final = 2
+SHA512: Final = 3
+
+_LENGTHS: Final = {SHA256: 32, SHA384: 48, SHA512: 64}
+
+_secret_new = lib.tf_secret_new
+_secret_free = lib.tf_secret_free
+_gc = ffi.gc
+_new = ffi.new
+_unpack = ffi.buffer
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """What a TLS 1.3 cipher suite names: its AEAD and its hash, as the C core numbers them."""
+
+    aead: int
+    hash: int
+    hash_length: int
+
+
+SUITES: Final[dict[int, Suite]] = {
+    CipherSuite.TLS_AES_128_GCM_SHA256: Suite(1, SHA256, 32),
+    CipherSuite.TLS_AES_256_GCM_SHA384: Suite(2, SHA384, 48),
+    CipherSuite.TLS_CHACHA20_POLY1305_SHA256: Suite(3, SHA256, 32),
+}
+
+
+def check(code: int, what: str) -> None:
+    """Raise for a negative answer of the C core that only a fault of ours can cause."""
+    if code == 0:
+        return
+    if code == lib.TF_ERR_RANDOM:
+        raise InternalError("the kernel's random source failed: no key can be made")
+    raise InternalError(f"{what} failed in the C core (error {code})")
+
+
+class Secret:
+    """A secret in C memory: key, shared secret, traffic secret. It is wiped when the last reference dies, or by wipe()."""
+
+    __slots__ = ("handle",)
+
+    def __init__(self) -> None:
+        handle = _secret_new()
+        if handle == ffi.NULL:
+            raise MemoryError("no memory for a secret")
+        self.handle: Any = _gc(handle, _secret_free)
+
+    @classmethod
+    def from_bytes(cls, data: bytes | bytearray) -> Self:
+        """Copy data, at most 256 bytes, into a new secret; the caller's copy stays the caller's to wipe."""
+        secret = cls()
+        check(lib.tf_secret_set(secret.handle, ffi.from_buffer(data), len(data)), "Secret.from_bytes")
+        return secret
+
+    @classmethod
+    def random(cls, length: int) -> Self:
+        """Draw length bytes from the kernel inside C."""
+        secret = cls()
+        check(lib.tf_secret_random(secret.handle, length), "Secret.random")
+        return secret
+
+    def __len__(self) -> int:
+        return int(lib.tf_secret_length(self.handle))
+
+    def __repr__(self) -> str:
+        return f"<Secret of {len(self)} bytes>"
+
+    def reveal(self) -> bytes:
+        """Copy the secret out as bytes: for key logs, exporters, traces and tests alone."""
+        length = len(self)
+        out = bytearray(length)
+        check(lib.tf_secret_reveal(self.handle, ffi.from_buffer(out), length), "Secret.reveal")
+        return bytes(out)
+
+    def wipe(self) -> None:
+        """Zero the secret now; its length is 0 after."""
+        lib.tf_secret_wipe(self.handle)
+
+
+def random_bytes(length: int) -> bytes:
+    """Draw public random bytes (hello.random, session ids) from the kernel."""
+    out = bytearray(length)
+    check(lib.tf_random(ffi.from_buffer(out), length), "random_bytes")
+    return bytes(out)
+
+
+def equal(a: bytes, b: bytes) -> bool:
+    """Compare in constant time; the lengths are public."""
+    return len(a) == len(b) and bool(lib.tf_equal(a, b, len(a)))
+
+
+class Hash:
+    """A running hash (FIPS 180-4) whose digest can be taken at any point."""
+
+    __slots__ = ("_state", "algorithm", "length")
+
+    def __init__(self, algorithm: int, state: Any = None) -> None:
+        self._state: Any = _gc(lib.tf_hash_new(algorithm) if state is None else state, lib.tf_hash_free)
+        self.algorithm = algorithm
+        self.length = _LENGTHS[algorithm]
+
+    def update(self, data: bytes) -> None:
+        check(lib.tf_hash_update(self._state, data, len(data)), "Hash.update")
+
+    def digest(self) -> bytes:
+        """The digest of everything added so far; the hash goes on."""
+        out = _new("uint8_t[64]")
+        check(lib.tf_hash_digest(self._state, out), "Hash.digest")
+        return bytes(_unpack(out, self.length))
+
+    def clone(self) -> Hash:
+        return Hash(self.algorithm, lib.tf_hash_clone(self._state))
+
+
+def hash_once(algorithm: int, data: bytes) -> bytes:
+    out = _new("uint8_t[64]")
+    check(lib.tf_hash_once(algorithm, out, data, len(data)), "hash_once")
+    return bytes(_unpack(out, _LENGTHS[algorithm]))
+
+
+# ---- The key schedule (RFC 8446, 7.1) ----
+
+
+def early_secret(algorithm: int, psk: Secret | None) -> Secret:
+    """HKDF-Extract(0, psk); without a PSK a string of zeros takes its place."""
+    early = Secret()
+    check(lib.tf_early_secret(algorithm, early.handle, ffi.NULL if psk is None else psk.handle), "early_secret")
+    return early
+
+
+def handshake_secrets(
+    algorithm: int, early: Secret, shared: Secret, transcript_hash: bytes
+) -> tuple[Secret, Secret, Secret]:
+    """Handshake Secret, client_handshake_traffic_secret, server_handshake_traffic_secret at ClientHello..ServerHello."""
+    handshake, client, server = Secret(), Secret(), Secret()
+    code = lib.tf_handshake_secrets(
+        algorithm, handshake.handle, client.handle, server.handle, early.handle, shared.handle, transcript_hash
+    )
+    check(code, "handshake_secrets")
+    return handshake, client, server
+
+
+def application_secrets(
+    algorithm: int, handshake: Secret, transcript_hash: bytes
+) -> tuple[Secret, Secret, Secret, Secret]:
+    """Master Secret, client and server application_traffic_secret_0, exporter_master_secret at ..server Finished."""
+    master, client, server, exporter = Secret(), Secret(), Secret(), Secret()
+    code = lib.tf_application_secrets(
+        algorithm, master.handle, client.handle, server.handle, exporter.handle, handshake.handle, transcript_hash
+    )
+    check(code, "application_secrets")
+    return master, client, server, exporter
+
+
+def expand_label(algorithm: int, secret: Secret, label: bytes, context: bytes, length: int) -> Secret:
+    """HKDF-Expand-Label(secret, label, context, length); label without its "tls13 " (RFC 8446, 7.1)."""
+    out = Secret()
+    code = lib.tf_hkdf_expand_label(
+        algorithm, out.handle, length, secret.handle, label, len(label), context, len(context)
+    )
+    check(code, "expand_label")
+    return out
+
+
+def derive_secret(algorithm: int, secret: Secret, label: bytes, transcript_hash: bytes) -> Secret:
+    """Derive-Secret, given the transcript hash itself."""
+    return expand_label(algorithm, secret, label, transcript_hash, _LENGTHS[algorithm])
+
+
+def next_traffic_secret(algorithm: int, traffic_secret: Secret) -> Secret:
+    """application_traffic_secret_N+1 (RFC 8446, 7.2)."""
+    return expand_label(algorithm, traffic_secret, b"traffic upd", b"", _LENGTHS[algorithm])
+
+
+def binder_key(algorithm: int, psk: Secret) -> Secret:
+    """The binder key of a resumption PSK (RFC 8446, 4.2.11.2)."""
+    return derive_secret(algorithm, early_secret(algorithm, psk), b"res binder", hash_once(algorithm, b""))
+
+
+def resumption_psk(algorithm: int, resumption_master: Secret, ticket_nonce: bytes) -> Secret:
+    """The PSK of one ticket (RFC 8446, 4.6.1)."""
+    return expand_label(algorithm, resumption_master, b"resumption", ticket_nonce, _LENGTHS[algorithm])
+
+
+def finished(algorithm: int, base_key: Secret, transcript_hash: bytes) -> bytes:
+    """verify_data of Finished, or a PSK binder (RFC 8446, 4.4.4)."""
+    out = _new("uint8_t[64]")
+    check(lib.tf_finished(algorithm, out, base_key.handle, transcript_hash), "finished")
+    return bytes(_unpack(out, _LENGTHS[algorithm]))
+
+
+def export(algorithm: int, exporter_master: Secret, label: bytes, context: bytes, length: int) -> bytes:
+    """TLS-Exporter (RFC 8446, 7.5). length 1..256 bytes, label at most 249."""
+    if not 1 <= length <= lib.TF_SECRET_MAX:
+        raise ApiMisuse(f"export_keying_material gives 1 to {lib.TF_SECRET_MAX} bytes, not {length}")
+    if len(label) > 249:
+        raise ApiMisuse(f"an exporter label has at most 249 bytes, not {len(label)}")
+    derived = derive_secret(algorithm, exporter_master, label, hash_once(algorithm, b""))
+    return expand_label(algorithm, derived, b"exporter", hash_once(algorithm, context), length).reveal()
+
+
+# ---- Key agreement (RFC 8446, 7.4) ----
+
+
+class KeyShare:
+    """Our half of a key agreement: `public` goes into a key_share, agree() takes the peer's. It serves one handshake."""
+
+    __slots__ = ("_private", "group", "public")
+
+    def __init__(self, group: int) -> None:
+        self.group = group
+        self._private: Any
+        if group == NamedGroup.x25519:
+            self._private = Secret()
+            out = _new("uint8_t[32]")
+            check(lib.tf_x25519_generate(self._private.handle, out), "X25519 key generation")
+            self.public = bytes(_unpack(out, 32))
+        else:
+            self._private = ec.generate_private_key(_CURVES[group])
+            self.public = self._private.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+
+    def agree(self, peer: bytes) -> Secret:
+        """The shared secret. IllegalParameter for a public key that is malformed, off the curve or of small order."""
+        private, self._private = self._private, None
+        if private is None:
+            raise InternalError("an ephemeral key serves one handshake")
+        if self.group == NamedGroup.x25519:
+            return _agree_x25519(private, peer)
+        # RFC 8446, 4.2.8.2: only the uncompressed form; peers MUST validate the point, which cryptography does
+        if len(peer) != len(self.public) or peer[:1] != b"\x04":
+            raise IllegalParameter(f"the key_share for {NamedGroup(self.group).name} is not an uncompressed point")
+        try:
+            point = ec.EllipticCurvePublicKey.from_encoded_point(_CURVES[self.group], peer)
+            shared = bytearray(private.exchange(ec.ECDH(), point))
+        except (ValueError, UnsupportedAlgorithm):
+            raise IllegalParameter(f"the key_share for {NamedGroup(self.group).name} is not on the curve") from None
+        secret = Secret.from_bytes(shared)
+        shared[:] = bytes(len(shared))
+        return secret
+
+
+_CURVES: Final[dict[int, ec.EllipticCurve]] = {
+    NamedGroup.secp256r1: ec.SECP256R1(),
+    NamedGroup.secp384r1: ec.SECP384R1(),
+}
+GROUPS: Final = (NamedGroup.x25519, NamedGroup.secp256r1, NamedGroup.secp384r1)
+
+
+def _agree_x25519(private: Secret, peer: bytes) -> Secret:
+    if len(peer) != 32:
+        raise IllegalParameter(f"the key_share for x25519 has {len(peer)} bytes, not 32")
+    shared = Secret()
+    code = lib.tf_x25519_exchange(shared.handle, private.handle, peer)
+    private.wipe()
+    if code == lib.TF_ERR_PEER_KEY:
+        # RFC 8446, 7.4.2: MUST check whether the computed shared secret is the all-zero value and abort if so
+        raise IllegalParameter("the x25519 key_share is a point of small order")
+    check(code, "X25519")
+    return shared
+
+
+def answer_key_share(group: int, peer: bytes) -> tuple[bytes, Secret]:
+    """The server's side: our public value for the peer's, and the shared secret."""
+    share = KeyShare(group)
+    return share.public, share.agree(peer)
+
+
+# ---- Tickets ----
+
+
+def ticket_seal(name: bytes, key: Secret, psk: Secret, state: bytes) -> bytes:
+    """Seal psk and state under key; the ticket begins with the 16-byte name. The PSK never leaves C."""
+    out = bytearray(lib.TF_TICKET_OVERHEAD + len(psk) + len(state))
+    code = lib.tf_ticket_seal(ffi.from_buffer(out), len(out), name, key.handle, psk.handle, state, len(state))
+    check(code, "ticket_seal")
+    return bytes(out)
+
+
+def ticket_open(key: Secret, ticket: bytes) -> tuple[Secret, bytes]:
+    """The psk and the state of a ticket sealed under key. BadRecordMac for any other."""
+    psk = Secret()
+    state = bytearray(len(ticket))
+    length = _new("size_t *")
+    code = lib.tf_ticket_open(psk.handle, ffi.from_buffer(state), len(state), length, key.handle, ticket, len(ticket))
+    if code == lib.TF_ERR_BAD_RECORD_MAC:
+        raise BadRecordMac("the ticket is not ours")
+    check(code, "ticket_open")
+    return psk, bytes(state[: length[0]])
+
+
+# ---- What runs here ----
+
+
+def implementations() -> dict[str, str]:
+    """The C implementation that new contexts get on this CPU, by primitive."""
+    names = {"AES-GCM": 0, "ChaCha20-Poly1305": 1, "SHA-256": 2, "SHA-512": 3, "X25519": 4}
+    return {name: ffi.string(lib.tf_implementation(number)).decode() for name, number in names.items()}
+
+
+def has_aes() -> bool:
+    """True when this CPU has AES instructions that the core uses."""
+    return bool(lib.tf_cpu_features() & (lib.TF_CPU_AESNI | lib.TF_CPU_ARM_AES))

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Authentication: Certificate, CertificateVerify and Finished, made and checked (RFC 8446, 4.4)."""
+
+from __future__ import annotations
+
+from tlsfast import crypto
+from tlsfast.config import ASK, ClientConfig, ServerConfig
+from tlsfast.credentials import Credential, verify_signature
+from tlsfast.crypto import Secret, Suite
+from tlsfast.errors import (
+    AccessDenied,
+    DecodeError,
+    DecryptError,
+    IllegalParameter,
+    InternalError,
+    TLSError,
+    UnsupportedExtension,
+)
+from tlsfast.events import Sign, VerifyChain
+from tlsfast.handshake.flow import Handshake, Step, ask
+from tlsfast.handshake.negotiate import names
+from tlsfast.messages.extensions import CertificateEntryExtensions
+from tlsfast.messages.handshake import Certificate, CertificateEntry, CertificateVerify, Finished
+from tlsfast.registry import ExtensionType, SignatureScheme
+from tlsfast.trust import VerifiedChain
+
+SERVER = b"TLS 1.3, server CertificateVerify"
+CLIENT = b"TLS 1.3, client CertificateVerify"
+
+
+def signed_content(signer: bytes, transcript_hash: bytes) -> bytes:
+    """What a CertificateVerify signs (RFC 8446, 4.4.3)."""
+    return b" " * 64 + signer + b"\0" + transcript_hash
+
+
+# ---- Showing who we are ----
+
+
+def send_certificate(hs: Handshake, credential: Credential | None, context: bytes, *, staple: bool) -> None:
+    """Our chain, leaf first, with the OCSP response where the peer asked for it; empty without a credential."""
+    entries = []
+    for depth, der in enumerate(credential.chain if credential is not None else ()):
+        response = credential.ocsp_response if credential is not None and staple and depth == 0 else None
+        entries.append(CertificateEntry(der, CertificateEntryExtensions(status_request=response)))
+    hs.send(Certificate(context, tuple(entries)))
+
+
+def send_certificate_verify(
+    hs: Handshake, credential: Credential, scheme: SignatureScheme, signer: bytes
+) -> Step[None]:
+    """Sign the transcript with the credential, or have it signed outside."""
+    content = signed_content(signer, hs.transcript.digest())
+    if credential.signer is not None:
+        signature = credential.sign(scheme, content)
+    else:
+        signature = yield from ask(Sign(scheme, content, credential))
+        if not isinstance(signature, bytes):
+            raise InternalError(f"the signer answered {type(signature).__name__}, not bytes")
+    hs.send(CertificateVerify(scheme, signature))
+
+
+def send_finished(hs: Handshake, suite: Suite, base_key: Secret) -> None:
+    hs.send(Finished(crypto.finished(suite.hash, base_key, hs.transcript.digest())))
+
+
+# ---- Checking who the peer is ----
+
+
+def certificate_chain(
+    certificate: Certificate, context: bytes, *, staple_asked: bool
+) -> tuple[tuple[bytes, ...], bytes | None]:
+    """The peer's chain as DER, leaf first, and the leaf's OCSP response."""
+    if certificate.certificate_request_context != context:
+        raise IllegalParameter("certificate_request_context is not the one that was asked with")
+    for entry in certificate.entries:
+        # RFC 8446, 4.4.2: extensions MUST correspond to ones from the ClientHello or CertificateRequest
+        for kind in entry.extensions.order:
+            if kind != ExtensionType.status_request or not staple_asked:
+                raise UnsupportedExtension(f"a certificate came with extension {kind}, which was not asked for")
+    chain = tuple(entry.cert_data for entry in certificate.entries)
+    return chain, certificate.entries[0].extensions.status_request if chain else None
+
+
+def verify_server(
+    hs: Handshake, config: ClientConfig, chain: tuple[bytes, ...], staple: bytes | None
+) -> Step[VerifiedChain | None]:
+    """Verify the server's chain against our trust and the name we asked for, then ask the verify hook."""
+    if not chain:
+        # RFC 8446, 4.4.2.4: If the server supplies an empty Certificate message, the client MUST abort with a "decode_error" alert
+        raise DecodeError("the server sent no certificate")
+    verified = None
+    if not config.insecure_skip_verification:
+        if hs.server_name is None:
+            raise InternalError("no server_name to verify the certificate for")
+        verified = config.trust_store.verify_server(chain, hs.server_name, ocsp_response=staple)
+    yield from _verify_hook(config, VerifyChain(chain, hs.server_name, verified.path if verified else (), staple))
+    return verified
+
+
+def verify_client(config: ServerConfig, chain: tuple[bytes, ...]) -> Step[VerifiedChain]:
+    """Verify a client's chain against the server's trust, then ask the verify hook."""
+    if config.trust is None:
+        raise InternalError("client certificates without trust")
+    verified = config.trust.verify_client(chain)
+    yield from _verify_hook(config, VerifyChain(chain, None, verified.path, None))
+    return verified
+
+
+def _verify_hook(config: ClientConfig | ServerConfig, question: VerifyChain) -> Step[None]:
+    if config.verify is None:
+        return
+    if config.verify is ASK:
+        yield from ask(question)
+        return
+    try:
+        config.verify(question)
+    except TLSError:
+        raise
+    except Exception as error:
+        raise AccessDenied(f"the verify hook refused the peer: {error}", check="verify hook", depth=0) from error
+
+
+def verify_again(config: ServerConfig, chain: tuple[bytes, ...], verified: tuple[bytes, ...]) -> Step[None]:
+    """A resumed session skips no check that a full one makes: the hook sees the chain that the ticket carries."""
+    yield from _verify_hook(config, VerifyChain(chain, None, verified, None))
+
+
+def check_certificate_verify(hs: Handshake, leaf: bytes, message: CertificateVerify, signer: bytes) -> SignatureScheme:
+    """RFC 8446, 4.4.3: the peer holds the leaf's key and saw the same handshake."""
+    offered = hs.config.signature_schemes
+    if message.algorithm not in offered:
+        raise IllegalParameter(
+            f"CertificateVerify is signed with {names(SignatureScheme, (message.algorithm,))}, which was not offered"
+        )
+    verify_signature(leaf, message.algorithm, message.signature, signed_content(signer, hs.transcript.before))
+    return SignatureScheme(message.algorithm)
+
+
+def check_finished(hs: Handshake, suite: Suite, base_key: Secret, message: Finished) -> None:
+    expected = crypto.finished(suite.hash, base_key, hs.transcript.before)
+    if not crypto.equal(expected, message.verify_data):
+        # RFC 8446, 4.4.4: Recipients MUST verify that the contents are correct and if incorrect MUST terminate with a "decrypt_error" alert
+        raise DecryptError("Finished does not match: the two sides saw different handshakes")

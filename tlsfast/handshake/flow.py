@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a handshake flow is made of: expect() and ask(), which yield to the driver, and Handshake, through which a flow acts on the connection."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import Any, TypeVar, overload
+
+from tlsfast import crypto
+from tlsfast.config import Config
+from tlsfast.crypto import Secret, Suite
+from tlsfast.errors import InternalError, UnexpectedMessage
+from tlsfast.events import (
+    ChangeCipherSpecSeen,
+    Decided,
+    HandshakeCompleted,
+    KeysChanged,
+    MessageSeen,
+    Observation,
+    Request,
+    SecretDerived,
+)
+from tlsfast.handshake.transcript import Transcript
+from tlsfast.messages.handshake import Message
+from tlsfast.messages.joiner import HandshakeJoiner
+from tlsfast.record import CHANGE_CIPHER_SPEC, RecordReader, RecordWriter
+from tlsfast.registry import CipherSuite, ContentType
+
+M = TypeVar("M", bound=Message)
+N = TypeVar("N", bound=Message)
+
+Wanted = tuple[type[Message], ...] | Request
+
+
+@dataclass(frozen=True, slots=True)
+class Established:
+    """What outlives a handshake: the flow's return value."""
+
+    completed: HandshakeCompleted
+    suite: Suite
+    exporter_master: Secret
+    resumption_master: Secret
+    chain_expires_at: float | None
+
+
+Flow = Generator[Wanted, Any, Established]
+T = TypeVar("T")
+Step = Generator[Wanted, Any, T]
+
+
+@overload
+def expect(kind: type[M], /) -> Step[M]: ...
+@overload
+def expect(kind: type[M], other: type[N], /) -> Step[M | N]: ...
+def expect(*kinds: type[Any]) -> Step[Any]:
+    """Wait for one of these messages; the driver refuses any other and adds it to the transcript."""
+    return (yield kinds)
+
+
+def ask(request: Request) -> Step[Any]:
+    """Put a question to the configuration's callable, or through an event to the caller; the answer comes back."""
+    return (yield request)
+
+
+class Handshake:
+    """A flow's hands: it sends messages, changes keys and tells the observer. The driver (connection.py) makes one a connection."""
+
+    __slots__ = (
+        "_flight",
+        "client_random",
+        "config",
+        "joiner",
+        "observers",
+        "reader",
+        "server_name",
+        "transcript",
+        "writer",
+    )
+
+    def __init__(self, config: Config, reader: RecordReader, writer: RecordWriter, joiner: HandshakeJoiner) -> None:
+        self.config = config
+        self.reader = reader
+        self.writer = writer
+        self.joiner = joiner
+        self.transcript = Transcript()
+        self.observers: tuple[Callable[[Observation], object], ...] | None = config.observers or None
+        self.client_random = b""
+        self.server_name: str | None = None
+        self._flight: list[bytes] = []
+
+    def use_config(self, config: Config) -> None:
+        """Go on with another configuration, chosen by on_client_hello."""
+        if not isinstance(config, type(self.config)):
+            raise InternalError(f"on_client_hello answered {type(config).__name__}, not a {type(self.config).__name__}")
+        self.config = config
+        self.observers = config.observers or None
+
+    # ---- Sending ----
+
+    def send(self, message: Message) -> None:
+        """Encode a message, add it to the transcript and to the flight, which leaves coalesced (RFC 8446, 5.1)."""
+        self.send_encoded(message, message.encode())
+
+    def send_encoded(self, message: Message, raw: bytes) -> None:
+        self.transcript.add(raw)
+        self._flight.append(raw)
+        if self.observers is not None:
+            self.observe(MessageSeen(True, message, raw))
+
+    def send_unhashed(self, message: Message) -> None:
+        """Send a post-handshake message, which is no part of the transcript."""
+        raw = message.encode()
+        self._flight.append(raw)
+        if self.observers is not None:
+            self.observe(MessageSeen(True, message, raw))
+
+    def flush(self) -> None:
+        """Put the flight into records under the present key."""
+        if self._flight:
+            flight, self._flight = self._flight, []
+            self.writer.send(ContentType.handshake, b"".join(flight))
+
+    def send_change_cipher_spec(self) -> None:
+        """RFC 8446, D.4: a dummy ChangeCipherSpec makes the handshake look like a resumed TLS 1.2 one to middleboxes."""
+        self.flush()
+        self.writer.queue(CHANGE_CIPHER_SPEC)
+        if self.observers is not None:
+            self.observe(ChangeCipherSpecSeen(True))
+
+    # ---- Keys ----
+
+    def read_with(self, suite: Suite, secret: Secret, epoch: str) -> None:
+        """Receive under secret from the next record on."""
+        # RFC 8446, 5.1: Handshake messages MUST NOT span key changes ... MUST terminate the connection with an "unexpected_message" alert
+        if not self.joiner.empty:
+            raise UnexpectedMessage("a handshake message follows, in the same record, one after which the keys change")
+        self.reader.set_key13(suite, secret)
+        self._keys_changed(False, epoch, suite)
+
+    def write_with(self, suite: Suite, secret: Secret, epoch: str) -> None:
+        """Send under secret from here on: alerts too."""
+        self.flush()
+        self.writer.set_key13(suite, secret)
+        self._keys_changed(True, epoch, suite)
+
+    def _keys_changed(self, sending: bool, epoch: str, suite: Suite) -> None:
+        if self.observers is not None:
+            number = next(number for number, each in crypto.SUITES.items() if each == suite)
+            self.observe(KeysChanged(sending, epoch, CipherSuite(number)))
+
+    # ---- Telling the observer ----
+
+    def observe(self, seen: Observation) -> None:
+        for observer in self.observers or ():
+            observer(seen)
+
+    def derived(self, label: str, secret: Secret) -> None:
+        if self.observers is not None:
+            self.observe(SecretDerived(label, secret, self.client_random))
+
+    def decided(self, what: str, value: object) -> None:
+        if self.observers is not None:
+            self.observe(Decided(what, value))

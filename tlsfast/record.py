@@ -1,0 +1,264 @@
+# SPDX-License-Identifier: Apache-2.0
+"""RecordReader and RecordWriter: wire bytes to record contents and back, over the C record protection (RFC 8446, 5; RFC 8449).
+
+Reader and writer share nothing, so one thread may read while another writes. The writer's lock covers seal, append, key change and wipe: wire order
+is sequence order."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, Final, NamedTuple
+
+from tlsfast._native import ffi, lib
+from tlsfast.crypto import Secret, Suite, check, next_traffic_secret
+from tlsfast.errors import (
+    ApiMisuse,
+    BadRecordMac,
+    InternalError,
+    LimitExceeded,
+    NotTLS,
+    RecordOverflow,
+    TLSError,
+    UnexpectedMessage,
+)
+from tlsfast.registry import ContentType
+
+# One call opens or seals at most this much: it stays in the second-level cache, and the scratch buffer below bounds it.
+PIECE: Final = 256 * 1024
+_ROOM: Final = PIECE + 16640 + 256
+# A sealed piece: its records' headers, inner types and tags, for the smallest record_size_limit (64) too.
+_SEALED_ROOM: Final = PIECE + 22 * (PIECE // 4096 + 2)
+
+
+class _Scratch(threading.local):
+    """A thread's output buffer for the C calls: what is in it becomes bytes before the next call."""
+
+    def __init__(self) -> None:
+        self.out: Any = ffi.new("uint8_t[]", max(_ROOM, _SEALED_ROOM))
+        self.cap = max(_ROOM, _SEALED_ROOM)
+        self.opened: Any = ffi.new("tf_opened *")
+        self.sealed: Any = ffi.new("tf_sealed *")
+
+
+_scratch = _Scratch()
+
+
+class Opened(NamedTuple):
+    """What one call opened: application data, then at most one record of another type (0: none)."""
+
+    data: bytes
+    type: int
+    content: bytes
+    protected: bool
+
+
+class RecordReader:
+    """Opens the peer's records. Bytes that make no whole record yet stay here, at most one record's worth once drained."""
+
+    __slots__ = ("_buffer", "_context", "_offset", "traffic_secret", "suite")
+
+    def __init__(self) -> None:
+        self._context: Any = ffi.gc(lib.tf_record_reader_new(), lib.tf_record_reader_free)
+        self._buffer: bytes | bytearray = b""
+        self._offset = 0
+        self.traffic_secret: Secret | None = None
+        self.suite: Suite | None = None
+
+    def feed(self, data: bytes | bytearray | memoryview) -> None:
+        """Take wire bytes; nothing is opened yet. bytes are kept as they are when nothing else waits."""
+        if self._offset == len(self._buffer):
+            self._buffer = data if type(data) is bytes else bytes(data)
+            self._offset = 0
+        else:
+            self._buffer = b"".join((memoryview(self._buffer)[self._offset :], data))
+            self._offset = 0
+
+    @property
+    def buffered(self) -> int:
+        """Wire bytes that wait."""
+        return len(self._buffer) - self._offset
+
+    def peek(self, length: int) -> bytes:
+        """The first waiting wire bytes, for the words of an error."""
+        return bytes(self._buffer[self._offset : self._offset + length])
+
+    def take_rest(self) -> bytes:
+        """All waiting wire bytes, removed: what came after close_notify."""
+        rest = self.peek(self.buffered)
+        self._buffer, self._offset = b"", 0
+        return rest
+
+    def open(self, max_records: int = 0) -> Opened | None:
+        """Open whole records in order (max_records 0: as many as fit); None when none is whole.
+
+        A fault that follows good data in one call is raised by the next call: the C reader answers it for ever."""
+        length = len(self._buffer) - self._offset
+        if not length:
+            return None
+        scratch = _scratch
+        r = scratch.opened
+        source = ffi.from_buffer(self._buffer) + self._offset if self._offset else self._buffer
+        code = lib.tf_record_open(self._context, scratch.out, scratch.cap, source, length, max_records, r)
+        self._offset += r.consumed
+        data_len = r.data_len
+        if code and not data_len:
+            raise _fault(code, self)
+        if not r.consumed:
+            return None
+        if self._offset == len(self._buffer):
+            self._buffer, self._offset = b"", 0
+        out = scratch.out
+        data = ffi.buffer(out, data_len)[:] if data_len else b""
+        content = ffi.buffer(out + data_len, r.other_len)[:] if r.other_len else b""
+        return Opened(data, r.type, content, bool(r.is_protected))
+
+    def set_key13(self, suite: Suite, traffic_secret: Secret) -> None:
+        """Open from the next record on under traffic_secret."""
+        check(
+            lib.tf_record_reader_set_key13(self._context, suite.aead, suite.hash, traffic_secret.handle), "reader key"
+        )
+        self.suite, self.traffic_secret = suite, traffic_secret
+
+    def update_key(self) -> None:
+        """RFC 8446, 7.2: the next generation of the application traffic secret."""
+        if self.suite is None or self.traffic_secret is None:
+            raise InternalError("no traffic secret to update")
+        self.set_key13(self.suite, next_traffic_secret(self.suite.hash, self.traffic_secret))
+
+    def allow_plaintext_alert(self) -> None:
+        check(lib.tf_record_reader_allow_plaintext_alert(self._context), "plaintext alerts")
+
+    def set_limit(self, max_inner_plaintext: int) -> None:
+        check(lib.tf_record_reader_set_limit(self._context, max_inner_plaintext), "record_size_limit")
+
+    def skip_early_data(self, mode: int, budget: int) -> None:
+        check(lib.tf_record_reader_skip_early_data(self._context, mode, budget), "skipping early data")
+
+    def wipe(self) -> None:
+        lib.tf_record_reader_wipe(self._context)
+        if self.traffic_secret is not None:
+            self.traffic_secret.wipe()
+        self._buffer, self._offset = b"", 0
+
+
+def _fault(code: int, reader: RecordReader) -> TLSError:
+    """The named fact behind an error of tf_record_open."""
+    if code == lib.TF_ERR_BAD_RECORD_MAC:
+        return BadRecordMac(
+            "a record did not authenticate: it was changed on its way, or the peer's keys differ from ours"
+        )
+    if code == lib.TF_ERR_RECORD_OVERFLOW:
+        return RecordOverflow("the peer sent a record longer than the standard or our record_size_limit allows")
+    if code == lib.TF_ERR_UNEXPECTED_MESSAGE:
+        return UnexpectedMessage("the peer sent a record of a type, or with an empty content, that may not come here")
+    if code == lib.TF_ERR_NOT_TLS:
+        return NotTLS("the peer does not speak TLS", seen=reader.peek(64))
+    if code == lib.TF_ERR_EXHAUSTED:
+        return LimitExceeded("the peer used up the record sequence numbers of its key", what="records", limit=2**64 - 1)
+    if code == lib.TF_ERR_BUSY:
+        return ApiMisuse("another thread is receiving on this connection: one thread reads at a time")
+    return InternalError(f"opening a record failed in the C core (error {code})")
+
+
+class RecordWriter:
+    """Protects our records and queues them until data_to_send takes them. Whoever does several steps in one holds `lock` around them."""
+
+    __slots__ = ("_context", "_queue", "lock", "traffic_secret", "suite")
+
+    def __init__(self) -> None:
+        self._context: Any = ffi.gc(lib.tf_record_writer_new(), lib.tf_record_writer_free)
+        self._queue: list[bytes] = []
+        self.lock = threading.RLock()
+        self.traffic_secret: Secret | None = None
+        self.suite: Suite | None = None
+
+    def send(self, type: int, content: bytes | bytearray | memoryview) -> int:
+        """Seal content and queue it. Answers how many bytes it took: fewer than all only at the key's usage limit (RFC 8446, 5.5).
+
+        Handshake messages and alerts always go whole: the C core keeps a reserve for them."""
+        with self.lock:
+            length = len(content)
+            if length <= PIECE:
+                return self._seal(type, content)
+            taken = 0
+            view = memoryview(content)
+            while taken < length:
+                piece = view[taken : taken + PIECE]
+                done = self._seal(type, piece)
+                taken += done
+                if done < len(piece):
+                    break
+            return taken
+
+    def _seal(self, type: int, content: bytes | bytearray | memoryview) -> int:
+        scratch = _scratch
+        source = content if content.__class__ is bytes else ffi.from_buffer(content)
+        length = len(content)
+        cap, out = scratch.cap, scratch.out
+        size = lib.tf_record_seal_size(self._context, length)
+        if size > cap:  # a small record_size_limit of the peer: many short records
+            cap, out = size, ffi.new("uint8_t[]", size)
+        r = scratch.sealed
+        code = lib.tf_record_seal(self._context, type, out, cap, source, length, r)
+        if code == lib.TF_ERR_EXHAUSTED:
+            return 0
+        check(code, "sealing a record")
+        if r.written:
+            self._queue.append(ffi.buffer(out, r.written)[:])
+        return int(r.consumed)
+
+    def queue(self, wire: bytes) -> None:
+        """Queue bytes that are records already: the ChangeCipherSpec of middlebox compatibility."""
+        with self.lock:
+            self._queue.append(wire)
+
+    def take(self) -> bytes:
+        """Everything queued, in order."""
+        with self.lock:
+            if not self._queue:
+                return b""
+            wire = self._queue[0] if len(self._queue) == 1 else b"".join(self._queue)
+            self._queue.clear()
+            return wire
+
+    @property
+    def pending(self) -> bool:
+        return bool(self._queue)
+
+    def set_key13(self, suite: Suite, traffic_secret: Secret) -> None:
+        with self.lock:
+            check(
+                lib.tf_record_writer_set_key13(self._context, suite.aead, suite.hash, traffic_secret.handle),
+                "writer key",
+            )
+            self.suite, self.traffic_secret = suite, traffic_secret
+
+    def update_key(self) -> None:
+        """RFC 8446, 7.2: the next generation of the application traffic secret."""
+        with self.lock:
+            if self.suite is None or self.traffic_secret is None:
+                raise InternalError("no traffic secret to update")
+            self.set_key13(self.suite, next_traffic_secret(self.suite.hash, self.traffic_secret))
+
+    def set_limit(self, max_inner_plaintext: int) -> None:
+        with self.lock:
+            check(lib.tf_record_writer_set_limit(self._context, max_inner_plaintext), "record_size_limit")
+
+    def set_version(self, version: int) -> None:
+        check(lib.tf_record_writer_set_version(self._context, version), "record version")
+
+    def set_usage_limit(self, records: int) -> None:
+        """Test hook: application data records before the key must change; 0 restores the AEAD's own limit."""
+        check(lib.tf_record_writer_set_usage_limit(self._context, records), "usage limit")
+
+    def wipe(self) -> None:
+        with self.lock:
+            lib.tf_record_writer_wipe(self._context)
+            if self.traffic_secret is not None:
+                self.traffic_secret.wipe()
+
+
+SKIP_NONE: Final = 0
+SKIP_UNDECRYPTABLE: Final = 1
+SKIP_APPLICATION_DATA: Final = 2
+CHANGE_CIPHER_SPEC: Final = bytes((ContentType.change_cipher_spec, 3, 3, 0, 1, 1))
