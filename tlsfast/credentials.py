@@ -16,11 +16,11 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import pkcs12
 from cryptography.x509 import ocsp
 
-from tlsfast import pem, signatures
+from tlsfast.certificates import pem, signatures
+from tlsfast.certificates.signatures import verify_signature
 from tlsfast.errors import ApiMisuse, ConfigurationError
 from tlsfast.names import CertificateNames, describe_name, describe_subject, parse_name
 from tlsfast.registry import SignatureScheme
-from tlsfast.signatures import verify_signature
 
 __all__ = ["Credential", "Signer", "verify_signature"]
 

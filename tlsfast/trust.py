@@ -16,12 +16,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.x509.verification import Criticality, ExtensionPolicy, Policy, PolicyBuilder, Store, VerificationError
 
-from tlsfast import pem, roots, signatures
-from tlsfast.checks import Purpose, Question, check_path
-from tlsfast.diagnosis import explain
+from tlsfast.certificates import pem, roots, signatures
+from tlsfast.certificates.checks import Purpose, Question, check_path
+from tlsfast.certificates.diagnosis import explain
+from tlsfast.certificates.revocation import check_crls, check_staple
 from tlsfast.errors import ApiMisuse, BadCertificate, ConfigurationError
 from tlsfast.names import IPAddress, parse_name
-from tlsfast.revocation import check_crls, check_staple
 
 Preset = Literal["webpki", "compat"]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 
-from tlsfast import pem
+from tlsfast.certificates import pem
 from tlsfast.errors import ConfigurationError, MissingDependency
 
 # Where systems keep their bundle of roots: the first that exists is used.

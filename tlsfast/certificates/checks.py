@@ -12,7 +12,7 @@ from typing import TypeVar
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from tlsfast import signatures
+from tlsfast.certificates import signatures
 from tlsfast.errors import (
     BadCertificate,
     CertificateError,

@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID, SignatureAlgorithmOID
 
-from tlsfast import signatures
-from tlsfast.checks import extension, fault
+from tlsfast.certificates import signatures
+from tlsfast.certificates.checks import extension, fault
 from tlsfast.errors import BadCertificateStatus, CertificateError, CertificateRevoked
 from tlsfast.names import describe_name, describe_subject
 
