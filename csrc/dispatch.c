@@ -6,6 +6,9 @@
 /* The last row of every table is portable and needs nothing: it ends the search. */
 
 static const tf_aead_impl *const aes_gcm[] = {
+#if defined(TF_X86_64)
+    &tf_aes_gcm_aesni,
+#endif
     &tf_aes_gcm_portable,
 };
 
