@@ -17,9 +17,9 @@ from cryptography.hazmat.primitives.serialization import pkcs12
 from cryptography.x509 import ocsp
 
 from tlsfast.certificates import pem, signatures
+from tlsfast.certificates.names import CertificateNames, describe_name, describe_subject, parse_name
 from tlsfast.certificates.signatures import verify_signature
 from tlsfast.errors import ApiMisuse, ConfigurationError
-from tlsfast.names import CertificateNames, describe_name, describe_subject, parse_name
 from tlsfast.registry import SignatureScheme
 
 __all__ = ["Credential", "Signer", "verify_signature"]

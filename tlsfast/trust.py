@@ -19,9 +19,9 @@ from cryptography.x509.verification import Criticality, ExtensionPolicy, Policy,
 from tlsfast.certificates import pem, roots, signatures
 from tlsfast.certificates.checks import Purpose, Question, check_path
 from tlsfast.certificates.diagnosis import explain
+from tlsfast.certificates.names import IPAddress, parse_name
 from tlsfast.certificates.revocation import check_crls, check_staple
 from tlsfast.errors import ApiMisuse, BadCertificate, ConfigurationError
-from tlsfast.names import IPAddress, parse_name
 
 Preset = Literal["webpki", "compat"]
 

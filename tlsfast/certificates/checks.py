@@ -13,15 +13,7 @@ from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from tlsfast.certificates import signatures
-from tlsfast.errors import (
-    BadCertificate,
-    CertificateError,
-    CertificateExpired,
-    CertificateNotYetValid,
-    NameMismatch,
-    UnsupportedCertificate,
-)
-from tlsfast.names import (
+from tlsfast.certificates.names import (
     CertificateNames,
     IPAddress,
     common_names,
@@ -30,6 +22,14 @@ from tlsfast.names import (
     is_dns_name,
     within_directory,
     within_domain,
+)
+from tlsfast.errors import (
+    BadCertificate,
+    CertificateError,
+    CertificateExpired,
+    CertificateNotYetValid,
+    NameMismatch,
+    UnsupportedCertificate,
 )
 
 E = TypeVar("E", bound=x509.ExtensionType)

@@ -10,9 +10,9 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.x509.oid import AuthorityInformationAccessOID
 
 from tlsfast.certificates.checks import Question, check_form, check_path, check_signature_algorithm, extension, fault
+from tlsfast.certificates.names import describe_name, describe_subject, printable
 from tlsfast.certificates.signatures import describe_key
 from tlsfast.errors import BadCertificate, CertificateError, UnknownCA, UnsupportedCertificate
-from tlsfast.names import describe_name, describe_subject, printable
 
 # Signatures that are checked for the sake of the words; the verifier has its own budget.
 _BUDGET = 48

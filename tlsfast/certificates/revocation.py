@@ -15,8 +15,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, SignatureAlgorithmOID
 
 from tlsfast.certificates import signatures
 from tlsfast.certificates.checks import extension, fault
+from tlsfast.certificates.names import describe_name, describe_subject
 from tlsfast.errors import BadCertificateStatus, CertificateError, CertificateRevoked
-from tlsfast.names import describe_name, describe_subject
 
 CRLs = Mapping[x509.Name, Sequence[x509.CertificateRevocationList]]
 

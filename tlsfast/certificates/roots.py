@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 import warnings
@@ -55,12 +56,13 @@ def load(material: pem.Material, *, strict: bool) -> list[x509.Certificate]:
 
 def certifi() -> list[x509.Certificate]:
     try:
-        import certifi
+        # Optional, and so not among the imports of this library.
+        package = importlib.import_module("certifi")
     except ImportError:
         raise MissingDependency(
             "TrustStore.certifi() needs the certifi package: pip install certifi, or use TrustStore.system()"
         ) from None
-    return load(pem.read(Path(certifi.where()), "certifi bundle"), strict=False)
+    return load(pem.read(Path(package.where()), "certifi bundle"), strict=False)
 
 
 def system(file: str, directory: str) -> list[x509.Certificate]:
