@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 from tlsfast import crypto
+from tlsfast.certificates.names import parse_name
 from tlsfast.config import ClientConfig, Config, ServerConfig
 from tlsfast.errors import (
     AlertReceived,
@@ -40,7 +41,6 @@ from tlsfast.handshake.flow import Established, Flow, Handshake
 from tlsfast.handshake.server import server_flow
 from tlsfast.messages.handshake import Message, decode_message, name_of
 from tlsfast.messages.joiner import HandshakeJoiner
-from tlsfast.names import parse_name
 from tlsfast.record import Opened, RecordReader, RecordWriter
 from tlsfast.registry import AlertDescription, AlertLevel, ContentType, KeyUpdateRequest
 from tlsfast.sniff import foreign_protocol

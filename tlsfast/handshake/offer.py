@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass
 
 from tlsfast import crypto
+from tlsfast.certificates.names import parse_name
 from tlsfast.config import CERTIFICATE_SIGNATURE_SCHEMES, ClientConfig
 from tlsfast.crypto import SUITES, KeyShare
 from tlsfast.errors import IllegalParameter, UnsupportedExtension
@@ -15,7 +16,6 @@ from tlsfast.handshake.flow import Handshake
 from tlsfast.handshake.negotiate import names
 from tlsfast.messages.extensions import ClientHelloExtensions, ExtensionBlock, KeyShareEntry, OfferedPsks, PskIdentity
 from tlsfast.messages.handshake import ClientHello, HelloRetryRequest, ServerHello, truncate
-from tlsfast.names import parse_name
 from tlsfast.registry import CipherSuite, PskKeyExchangeMode, TLSVersion
 from tlsfast.sessions import Session
 
