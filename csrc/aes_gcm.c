@@ -7,7 +7,7 @@
  * Four blocks are eight words q[0..7]: q[b] holds bit b of all 64 bytes, the byte of block k, column c, row r at position 16 r + 4 c + k. A row is a lane
  * of 16 bits, so ShiftRows turns lanes and MixColumns turns words. */
 
-enum { MAX_ROUNDS = 14 };
+enum { MAX_ROUNDS = 14, BATCH = 64 };
 
 typedef struct {
     uint64_t round_keys[MAX_ROUNDS + 1][8]; /* each the same in all four blocks */
@@ -306,15 +306,15 @@ static void set_key(tf_aead_key *key, const uint8_t *bytes, size_t len)
     tf_wipe(h, sizeof h);
 }
 
-/* The four key stream blocks of counters first .. first + 3. */
-static void key_stream(const gcm_state *s, uint8_t stream[64], const uint8_t *nonce, uint32_t first)
+/* The key stream blocks of counters first .. first + 3. */
+static void counter_blocks(const gcm_state *s, uint8_t stream[BATCH], const uint8_t *nonce, uint32_t first)
 {
     uint32_t columns[16];
     uint8_t counter[4];
     for (uint32_t k = 0; k < 4; k++) {
         tf_store32be(counter, first + k);
-        for (int i = 0; i < 3; i++)
-            columns[4 * k + (uint32_t)i] = tf_load32le(nonce + 4 * i);
+        for (uint32_t i = 0; i < 3; i++)
+            columns[4 * k + i] = tf_load32le(nonce + 4 * i);
         columns[4 * k + 3] = tf_load32le(counter);
     }
     encrypt4(s, columns);
@@ -323,33 +323,37 @@ static void key_stream(const gcm_state *s, uint8_t stream[64], const uint8_t *no
     tf_wipe(columns, sizeof columns);
 }
 
-/* SP 800-38D, 6.5: counter 1 masks the tag, the text is encrypted from 2 on. The first batch so has the mask and three blocks of text. */
-static void encrypt_counter(const gcm_state *s, uint8_t *out, uint8_t mask[16], const uint8_t *nonce, const uint8_t *in, size_t len, int trailer)
+/* The key stream of one nonce, a batch at a time. */
+typedef struct {
+    uint8_t bytes[BATCH];
+    const uint8_t *nonce;
+    uint32_t counter; /* of the batch's first block */
+    size_t used;
+} key_stream;
+
+/* SP 800-38D, 6.5: counter 1 masks the tag, the text is encrypted from 2 on. */
+static void stream_start(key_stream *k, const gcm_state *s, uint8_t mask[16], const uint8_t *nonce)
 {
-    uint8_t stream[64];
-    uint32_t counter = 1;
-    size_t used = 16, done = 0;
-    key_stream(s, stream, nonce, counter);
-    memcpy(mask, stream, 16);
-    while (done < len) {
-        if (used == 64) {
-            key_stream(s, stream, nonce, counter += 4);
-            used = 0;
+    k->nonce = nonce;
+    k->counter = 1;
+    k->used = 16;
+    counter_blocks(s, k->bytes, nonce, 1);
+    memcpy(mask, k->bytes, 16);
+}
+
+static void stream_xor(key_stream *k, const gcm_state *s, uint8_t *out, const uint8_t *in, size_t len)
+{
+    for (size_t done = 0; done < len;) {
+        if (k->used == BATCH) {
+            counter_blocks(s, k->bytes, k->nonce, k->counter += BATCH / 16);
+            k->used = 0;
         }
-        size_t n = len - done < 64 - used ? len - done : 64 - used;
+        size_t n = len - done < BATCH - k->used ? len - done : BATCH - k->used;
         for (size_t i = 0; i < n; i++)
-            out[done + i] = in[done + i] ^ stream[used + i];
+            out[done + i] = in[done + i] ^ k->bytes[k->used + i];
         done += n;
-        used += n;
+        k->used += n;
     }
-    if (trailer >= 0) {
-        if (used == 64) {
-            key_stream(s, stream, nonce, counter + 4);
-            used = 0;
-        }
-        out[len] = (uint8_t)trailer ^ stream[used];
-    }
-    tf_wipe(stream, sizeof stream);
 }
 
 /* tag = GHASH(aad, ciphertext, lengths) ^ mask. */
@@ -370,10 +374,14 @@ static void compute_tag(const gcm_state *s, uint8_t tag[16], const uint8_t mask[
 static void seal(tf_aead_key *key, uint8_t *out, const uint8_t *nonce, const uint8_t *aad, size_t aad_len, const uint8_t *in, size_t len, int trailer)
 {
     const gcm_state *s = state_of(key);
-    uint8_t mask[16];
+    key_stream stream;
+    uint8_t mask[16], last = (uint8_t)trailer;
     size_t total = len + (trailer >= 0);
-    encrypt_counter(s, out, mask, nonce, in, len, trailer);
+    stream_start(&stream, s, mask, nonce);
+    stream_xor(&stream, s, out, in, len);
+    stream_xor(&stream, s, out + len, &last, total - len);
     compute_tag(s, out + total, mask, aad, aad_len, out, total);
+    tf_wipe(&stream, sizeof stream);
     tf_wipe(mask, sizeof mask);
 }
 
@@ -382,12 +390,14 @@ static int open(tf_aead_key *key, uint8_t *out, const uint8_t *nonce, const uint
                 const uint8_t *tag)
 {
     const gcm_state *s = state_of(key);
-    uint8_t mask[16], computed[16];
-    encrypt_counter(s, NULL, mask, nonce, NULL, 0, -1);
+    key_stream stream;
+    uint8_t mask[16], computed[TF_TAG];
+    stream_start(&stream, s, mask, nonce);
     compute_tag(s, computed, mask, aad, aad_len, in, len);
     int forged = tf_aead_verdict(out, len, computed, tag);
     if (!forged)
-        encrypt_counter(s, out, mask, nonce, in, len, -1);
+        stream_xor(&stream, s, out, in, len);
+    tf_wipe(&stream, sizeof stream);
     tf_wipe(mask, sizeof mask);
     tf_wipe(computed, sizeof computed);
     return forged;

@@ -4,9 +4,20 @@
 #include "internal.h"
 
 /* ---- ChaCha20 (RFC 8439, 2.3) ----
- * Four blocks at once, word by word side by side: compilers turn the loops over LANES into vector instructions where the processor has them. */
+ * One block in each lane. Where the compiler has vectors a word of the state is four lanes of a vector, elsewhere it is itself: the operators are the same.
+ * (The 32-bit processors whose compilers have no 128-bit product would get vectors made of single words and run out of registers.) */
 
-enum { LANES = 4, BATCH = 64 * LANES };
+#if defined(TF_INT128)
+enum { LANES = 4 };
+typedef uint32_t lanes __attribute__((vector_size(4 * LANES)));
+static const lanes lane_numbers = {0, 1, 2, 3};
+#else
+enum { LANES = 1 };
+typedef uint32_t lanes;
+static const lanes lane_numbers = 0;
+#endif
+
+enum { BATCH = 64 * LANES };
 
 typedef struct {
     uint32_t key[8];
@@ -19,87 +30,88 @@ static chacha_state *state_of(tf_aead_key *key)
     return (chacha_state *)(void *)key->state;
 }
 
-TF_INLINE void add_lanes(uint32_t a[LANES], const uint32_t b[LANES])
-{
-    for (int k = 0; k < LANES; k++)
-        a[k] += b[k];
-}
+#define ROTATE(x, bits) ((x) << (bits) | (x) >> (32 - (bits)))
 
-TF_INLINE void xor_rotate_lanes(uint32_t a[LANES], const uint32_t b[LANES], int bits)
+TF_INLINE void quarter_round(lanes x[16], int a, int b, int c, int d)
 {
-    for (int k = 0; k < LANES; k++) {
-        uint32_t x = a[k] ^ b[k];
-        a[k] = x << bits | x >> (32 - bits);
-    }
-}
-
-TF_INLINE void quarter_round(uint32_t a[LANES], uint32_t b[LANES], uint32_t c[LANES], uint32_t d[LANES])
-{
-    add_lanes(a, b);
-    xor_rotate_lanes(d, a, 16);
-    add_lanes(c, d);
-    xor_rotate_lanes(b, c, 12);
-    add_lanes(a, b);
-    xor_rotate_lanes(d, a, 8);
-    add_lanes(c, d);
-    xor_rotate_lanes(b, c, 7);
+    x[a] += x[b];
+    x[d] = ROTATE(x[d] ^ x[a], 16);
+    x[c] += x[d];
+    x[b] = ROTATE(x[b] ^ x[c], 12);
+    x[a] += x[b];
+    x[d] = ROTATE(x[d] ^ x[a], 8);
+    x[c] += x[d];
+    x[b] = ROTATE(x[b] ^ x[c], 7);
 }
 
 /* The key stream of blocks first .. first + LANES - 1. */
-static void key_stream(const chacha_state *s, uint8_t stream[BATCH], const uint8_t *nonce, uint32_t first)
+static void chacha20_blocks(const chacha_state *s, uint8_t stream[BATCH], const uint8_t *nonce, uint32_t first)
 {
     /* "expand 32-byte k", the key, the counter, the nonce */
-    uint32_t start[16] = {0x61707865, 0x3320646e, 0x79622d32, 0x6b206574};
-    uint32_t x[16][LANES];
+    uint32_t start[16] = {0x61707865, 0x3320646e, 0x79622d32, 0x6b206574}, words[LANES];
+    lanes x[16];
     memcpy(start + 4, s->key, sizeof s->key);
     start[12] = first;
     for (int i = 0; i < 3; i++)
         start[13 + i] = tf_load32le(nonce + 4 * i);
     for (int i = 0; i < 16; i++)
-        for (uint32_t k = 0; k < LANES; k++)
-            x[i][k] = start[i] + (i == 12 ? k : 0);
+        x[i] = (lanes){0} + start[i];
+    x[12] += lane_numbers;
 
     for (int round = 0; round < 10; round++) {
-        for (int i = 0; i < 4; i++)
-            quarter_round(x[i], x[4 + i], x[8 + i], x[12 + i]);
-        for (int i = 0; i < 4; i++)
-            quarter_round(x[i], x[4 + (i + 1) % 4], x[8 + (i + 2) % 4], x[12 + (i + 3) % 4]);
+        quarter_round(x, 0, 4, 8, 12);
+        quarter_round(x, 1, 5, 9, 13);
+        quarter_round(x, 2, 6, 10, 14);
+        quarter_round(x, 3, 7, 11, 15);
+        quarter_round(x, 0, 5, 10, 15);
+        quarter_round(x, 1, 6, 11, 12);
+        quarter_round(x, 2, 7, 8, 13);
+        quarter_round(x, 3, 4, 9, 14);
     }
 
-    for (uint32_t k = 0; k < LANES; k++)
-        for (int i = 0; i < 16; i++)
-            tf_store32le(stream + 64 * k + 4 * i, x[i][k] + start[i] + (i == 12 ? k : 0));
+    x[12] += lane_numbers;
+    for (int i = 0; i < 16; i++) {
+        x[i] += start[i];
+        memcpy(words, &x[i], sizeof words);
+        for (int k = 0; k < LANES; k++)
+            tf_store32le(stream + 64 * k + 4 * i, words[k]);
+    }
     tf_wipe(x, sizeof x);
     tf_wipe(start, sizeof start);
+    tf_wipe(words, sizeof words);
 }
 
+/* The key stream of one nonce, a batch at a time. */
+typedef struct {
+    uint8_t bytes[BATCH];
+    const uint8_t *nonce;
+    uint32_t counter; /* of the batch's first block */
+    size_t used;
+} key_stream;
+
 /* RFC 8439, 2.6: block 0 gives the Poly1305 key, the text is encrypted from block 1 on. */
-static void encrypt_counter(const chacha_state *s, uint8_t *out, uint8_t poly_key[32], const uint8_t *nonce, const uint8_t *in, size_t len, int trailer)
+static void stream_start(key_stream *k, const chacha_state *s, uint8_t poly_key[32], const uint8_t *nonce)
 {
-    uint8_t stream[BATCH];
-    uint32_t counter = 0;
-    size_t used = 64, done = 0;
-    key_stream(s, stream, nonce, counter);
-    memcpy(poly_key, stream, 32);
-    while (done < len) {
-        if (used == BATCH) {
-            key_stream(s, stream, nonce, counter += LANES);
-            used = 0;
+    k->nonce = nonce;
+    k->counter = 0;
+    k->used = 64;
+    chacha20_blocks(s, k->bytes, nonce, 0);
+    memcpy(poly_key, k->bytes, 32);
+}
+
+static void stream_xor(key_stream *k, const chacha_state *s, uint8_t *out, const uint8_t *in, size_t len)
+{
+    for (size_t done = 0; done < len;) {
+        if (k->used == BATCH) {
+            chacha20_blocks(s, k->bytes, k->nonce, k->counter += LANES);
+            k->used = 0;
         }
-        size_t n = len - done < BATCH - used ? len - done : BATCH - used;
+        size_t n = len - done < BATCH - k->used ? len - done : BATCH - k->used;
         for (size_t i = 0; i < n; i++)
-            out[done + i] = in[done + i] ^ stream[used + i];
+            out[done + i] = in[done + i] ^ k->bytes[k->used + i];
         done += n;
-        used += n;
+        k->used += n;
     }
-    if (trailer >= 0) {
-        if (used == BATCH) {
-            key_stream(s, stream, nonce, counter + LANES);
-            used = 0;
-        }
-        out[len] = (uint8_t)trailer ^ stream[used];
-    }
-    tf_wipe(stream, sizeof stream);
 }
 
 /* ---- Poly1305 (RFC 8439, 2.5) ----
@@ -314,10 +326,15 @@ static void set_key(tf_aead_key *key, const uint8_t *bytes, size_t len)
 
 static void seal(tf_aead_key *key, uint8_t *out, const uint8_t *nonce, const uint8_t *aad, size_t aad_len, const uint8_t *in, size_t len, int trailer)
 {
-    uint8_t poly_key[32];
+    const chacha_state *s = state_of(key);
+    key_stream stream;
+    uint8_t poly_key[32], last = (uint8_t)trailer;
     size_t total = len + (trailer >= 0);
-    encrypt_counter(state_of(key), out, poly_key, nonce, in, len, trailer);
+    stream_start(&stream, s, poly_key, nonce);
+    stream_xor(&stream, s, out, in, len);
+    stream_xor(&stream, s, out + len, &last, total - len);
     compute_tag(out + total, poly_key, aad, aad_len, out, total);
+    tf_wipe(&stream, sizeof stream);
     tf_wipe(poly_key, sizeof poly_key);
 }
 
@@ -325,12 +342,15 @@ static void seal(tf_aead_key *key, uint8_t *out, const uint8_t *nonce, const uin
 static int open(tf_aead_key *key, uint8_t *out, const uint8_t *nonce, const uint8_t *aad, size_t aad_len, const uint8_t *in, size_t len,
                 const uint8_t *tag)
 {
-    uint8_t poly_key[32], computed[16];
-    encrypt_counter(state_of(key), NULL, poly_key, nonce, NULL, 0, -1);
+    const chacha_state *s = state_of(key);
+    key_stream stream;
+    uint8_t poly_key[32], computed[TF_TAG];
+    stream_start(&stream, s, poly_key, nonce);
     compute_tag(computed, poly_key, aad, aad_len, in, len);
     int forged = tf_aead_verdict(out, len, computed, tag);
     if (!forged)
-        encrypt_counter(state_of(key), out, poly_key, nonce, in, len, -1);
+        stream_xor(&stream, s, out, in, len);
+    tf_wipe(&stream, sizeof stream);
     tf_wipe(poly_key, sizeof poly_key);
     tf_wipe(computed, sizeof computed);
     return forged;
