@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Generator
-from typing import Any
+from typing import Any, NoReturn
 
 from tlsfast import crypto
 from tlsfast.certificates.names import parse_name
@@ -41,7 +41,7 @@ from tlsfast.handshake.flow import Established, Flow, Handshake
 from tlsfast.handshake.server import server_flow
 from tlsfast.messages.handshake import Message, decode_message, name_of
 from tlsfast.messages.joiner import HandshakeJoiner
-from tlsfast.record import Opened, RecordReader, RecordWriter
+from tlsfast.record import RecordReader, RecordWriter
 from tlsfast.registry import AlertDescription, AlertLevel, ContentType, KeyUpdateRequest
 from tlsfast.sniff import foreign_protocol
 
@@ -187,31 +187,32 @@ class Connection:
             opened = self._reader.open(1 if single else 0)
             if opened is None:
                 return
-            if opened.data:
-                self._data(opened, events)
-            if opened.type:
-                self._record(opened, events)
+            data, kind, content, protected = opened
+            if data:
+                self._data(data, events)
+            if kind:
+                self._record(kind, content, protected, events)
 
-    def _data(self, opened: Opened, events: list[Event]) -> None:
+    def _data(self, data: bytes, events: list[Event]) -> None:
         if self._established is None or not self._joiner.empty:
             raise UnexpectedMessage(
                 "application data came before the handshake was complete, or inside a handshake message"
             )
         self._idle = 0
-        events.append(DataReceived(opened.data))
+        events.append(DataReceived(data))
 
-    def _record(self, opened: Opened, events: list[Event]) -> None:
+    def _record(self, kind: int, content: bytes, protected: bool, events: list[Event]) -> None:
         """A record that is not application data, or an empty one."""
-        if opened.type == ContentType.handshake:
-            self._joiner.add(opened.content)
+        if kind == ContentType.handshake:
+            self._joiner.add(content)
             return
         # RFC 8446, 5.1: if a handshake message is split over records, there MUST NOT be any other records between them
         if not self._joiner.empty:
             raise UnexpectedMessage("a record of another type came between the parts of a handshake message")
-        if opened.type == ContentType.alert:
-            self._alert(opened.content, events)
-        elif opened.type == ContentType.change_cipher_spec:
-            self._change_cipher_spec(opened)
+        if kind == ContentType.alert:
+            self._alert(content, events)
+        elif kind == ContentType.change_cipher_spec:
+            self._change_cipher_spec(content, protected)
         elif self._established is None:
             raise UnexpectedMessage("application data came before the handshake was complete")
         else:
@@ -222,9 +223,9 @@ class Connection:
         if self._idle > MAX_IDLE_RECORDS:
             raise LimitExceeded(f"the peer sends {what} without end", what=what, limit=MAX_IDLE_RECORDS)
 
-    def _change_cipher_spec(self, opened: Opened) -> None:
+    def _change_cipher_spec(self, content: bytes, protected: bool) -> None:
         """RFC 8446, 5: dropped if it is the single byte 1, between the first hello and the peer's Finished; else unexpected_message."""
-        if opened.protected or opened.content != b"\x01" or not self._started or self._established is not None:
+        if protected or content != b"\x01" or not self._started or self._established is not None:
             raise UnexpectedMessage("a ChangeCipherSpec record that has no place here")
         self._count_idle("ChangeCipherSpec records")
         if self._hs.observers is not None:
@@ -312,27 +313,29 @@ class Connection:
 
     def send_data(self, data: bytes | bytearray | memoryview) -> None:
         """Seal application data into data_to_send(). At the key's usage limit the key is changed in between (RFC 8446, 5.5)."""
-        self._check_sending()
         writer = self._writer
         with writer.lock:
-            self._check_sending()
-            length = len(data) if data.__class__ is bytes else memoryview(data).nbytes
+            if self._failure is not None or self._closed or self._established is None:
+                self._refuse_sending()
+            if data.__class__ is not bytes:
+                data = memoryview(data).cast("B")
+            length = len(data)
             if not length:
                 return
-            taken = writer.send(ContentType.application_data, data)
+            taken = writer.send_locked(ContentType.application_data, data)
             while taken < length:
                 post.send_key_update(writer, KeyUpdateRequest.update_not_requested)
-                more = writer.send(ContentType.application_data, memoryview(data)[taken:])
+                more = writer.send_locked(ContentType.application_data, memoryview(data)[taken:])
                 if not more:
                     raise InternalError("a fresh key takes no record")
                 taken += more
 
     def update_keys(self, *, request_peer: bool = True) -> None:
         """Change our sending key, and ask the peer to change its own (RFC 8446, 4.6.3)."""
-        self._check_sending()
         request = KeyUpdateRequest.update_requested if request_peer else KeyUpdateRequest.update_not_requested
         with self._writer.lock:
-            self._check_sending()
+            if self._failure is not None or self._closed or self._established is None:
+                self._refuse_sending()
             post.send_key_update(self._writer, request)
 
     def close(self) -> None:
@@ -360,12 +363,11 @@ class Connection:
         if self._failure is not None:
             raise self._fresh_failure()
 
-    def _check_sending(self) -> None:
+    def _refuse_sending(self) -> NoReturn:
         self._check_alive()
         if self._closed:
             raise ConnectionClosed("this side was closed: nothing more can be sent")
-        if self._established is None:
-            raise ApiMisuse("data can be sent after HandshakeCompleted, not before")
+        raise ApiMisuse("data can be sent after HandshakeCompleted, not before")
 
     def _send_alert(self, level: AlertLevel, description: AlertDescription) -> None:
         self._writer.send(ContentType.alert, bytes((level, description)))

@@ -7,7 +7,7 @@ is sequence order."""
 from __future__ import annotations
 
 import threading
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from tlsfast._native import ffi, lib
 from tlsfast.crypto import Secret, Suite, check, next_traffic_secret
@@ -23,94 +23,115 @@ from tlsfast.errors import (
 )
 from tlsfast.registry import ContentType
 
-# One call opens or seals at most this much: it stays in the second-level cache, and the scratch buffer below bounds it.
-PIECE: Final = 256 * 1024
+# One call opens or seals at most this much: the scratch buffer below bounds it. Larger pieces cost fewer joins of large bytes, whose pages are new each time.
+PIECE: Final = 1024 * 1024
 _ROOM: Final = PIECE + 16640 + 256
 # A sealed piece: its records' headers, inner types and tags, for the smallest record_size_limit (64) too.
 _SEALED_ROOM: Final = PIECE + 22 * (PIECE // 4096 + 2)
 
 
-class _Scratch(threading.local):
+class _Scratch:
     """A thread's output buffer for the C calls: what is in it becomes bytes before the next call."""
 
+    __slots__ = ("cap", "opened", "out", "sealed")
+
     def __init__(self) -> None:
-        self.out: Any = ffi.new("uint8_t[]", max(_ROOM, _SEALED_ROOM))
-        self.cap = max(_ROOM, _SEALED_ROOM)
+        self.cap: int = max(_ROOM, _SEALED_ROOM)
+        self.out: Any = ffi.new("uint8_t[]", self.cap)
         self.opened: Any = ffi.new("tf_opened *")
         self.sealed: Any = ffi.new("tf_sealed *")
 
 
-_scratch = _Scratch()
+class _Local(threading.local):
+    """Each thread's scratch: the C calls run without the GIL."""
+
+    def __init__(self) -> None:
+        self.scratch = _Scratch()
 
 
-class Opened(NamedTuple):
-    """What one call opened: application data, then at most one record of another type (0: none)."""
+_local = _Local()
+_buffer = ffi.buffer
+_from_buffer = ffi.from_buffer
+_record_open = lib.tf_record_open
+_record_seal = lib.tf_record_seal
 
-    data: bytes
-    type: int
-    content: bytes
-    protected: bool
+
+# What one call opened: application data, then the type (0: none) and content of at most one record that is not, and whether that one was protected.
+Opened = tuple[bytes, int, bytes, bool]
 
 
 class RecordReader:
     """Opens the peer's records. Bytes that make no whole record yet stay here, at most one record's worth once drained."""
 
-    __slots__ = ("_buffer", "_context", "_offset", "traffic_secret", "suite")
+    __slots__ = ("_buffer", "_context", "_later", "_need", "_offset", "buffered", "suite", "traffic_secret")
 
     def __init__(self) -> None:
         self._context: Any = ffi.gc(lib.tf_record_reader_new(), lib.tf_record_reader_free)
-        self._buffer: bytes | bytearray = b""
+        self._buffer = b""
         self._offset = 0
+        self._later: list[bytes] = []  # what came after the buffer: joined to it once the next record is whole
+        self._need = 0  # bytes that the next record lacks
+        self.buffered = 0  # wire bytes that wait
         self.traffic_secret: Secret | None = None
         self.suite: Suite | None = None
 
     def feed(self, data: bytes | bytearray | memoryview) -> None:
         """Take wire bytes; nothing is opened yet. bytes are kept as they are when nothing else waits."""
-        if self._offset == len(self._buffer):
-            self._buffer = data if type(data) is bytes else bytes(data)
-            self._offset = 0
+        wire = data if type(data) is bytes else bytes(data)
+        if self.buffered:
+            self._later.append(wire)
         else:
-            self._buffer = b"".join((memoryview(self._buffer)[self._offset :], data))
-            self._offset = 0
+            self._buffer, self._offset = wire, 0
+        self.buffered += len(wire)
+        self._need -= len(wire)
 
-    @property
-    def buffered(self) -> int:
-        """Wire bytes that wait."""
-        return len(self._buffer) - self._offset
+    def _join(self) -> None:
+        if self._later:
+            self._buffer = b"".join((memoryview(self._buffer)[self._offset :], *self._later))
+            self._offset = 0
+            self._later.clear()
 
     def peek(self, length: int) -> bytes:
         """The first waiting wire bytes, for the words of an error."""
-        return bytes(self._buffer[self._offset : self._offset + length])
+        self._join()
+        return self._buffer[self._offset : self._offset + length]
 
     def take_rest(self) -> bytes:
         """All waiting wire bytes, removed: what came after close_notify."""
         rest = self.peek(self.buffered)
-        self._buffer, self._offset = b"", 0
+        self._drop()
         return rest
+
+    def _drop(self) -> None:
+        self._buffer, self._offset, self.buffered, self._need = b"", 0, 0, 0
+        self._later.clear()
 
     def open(self, max_records: int = 0) -> Opened | None:
         """Open whole records in order (max_records 0: as many as fit); None when none is whole.
 
         A fault that follows good data in one call is raised by the next call: the C reader answers it for ever."""
-        length = len(self._buffer) - self._offset
-        if not length:
+        if self._need > 0 or not self.buffered:
             return None
-        scratch = _scratch
-        r = scratch.opened
-        source = ffi.from_buffer(self._buffer) + self._offset if self._offset else self._buffer
-        code = lib.tf_record_open(self._context, scratch.out, scratch.cap, source, length, max_records, r)
-        self._offset += r.consumed
-        data_len = r.data_len
+        self._join()
+        length = self.buffered
+        scratch = _local.scratch
+        r, out = scratch.opened, scratch.out
+        source = _from_buffer(self._buffer) + self._offset if self._offset else self._buffer
+        code = _record_open(self._context, out, scratch.cap, source, length, max_records, r)
+        consumed, data_len = r.consumed, r.data_len
+        self._offset += consumed
+        self.buffered = length - consumed
         if code and not data_len:
             raise _fault(code, self)
-        if not r.consumed:
+        self._need = 0 if code or consumed == length else r.need
+        if not consumed:
             return None
-        if self._offset == len(self._buffer):
-            self._buffer, self._offset = b"", 0
-        out = scratch.out
-        data = ffi.buffer(out, data_len)[:] if data_len else b""
-        content = ffi.buffer(out + data_len, r.other_len)[:] if r.other_len else b""
-        return Opened(data, r.type, content, bool(r.is_protected))
+        data = _buffer(out, data_len)[:] if data_len else b""
+        kind = r.type
+        if not kind:
+            return data, 0, b"", True
+        content = _buffer(out + data_len, r.other_len)[:] if r.other_len else b""
+        return data, kind, content, bool(r.is_protected)
 
     def set_key13(self, suite: Suite, traffic_secret: Secret) -> None:
         """Open from the next record on under traffic_secret."""
@@ -138,7 +159,7 @@ class RecordReader:
         lib.tf_record_reader_wipe(self._context)
         if self.traffic_secret is not None:
             self.traffic_secret.wipe()
-        self._buffer, self._offset = b"", 0
+        self._drop()
 
 
 def _fault(code: int, reader: RecordReader) -> TLSError:
@@ -163,11 +184,12 @@ def _fault(code: int, reader: RecordReader) -> TLSError:
 class RecordWriter:
     """Protects our records and queues them until data_to_send takes them. Whoever does several steps in one holds `lock` around them."""
 
-    __slots__ = ("_context", "_queue", "lock", "traffic_secret", "suite")
+    __slots__ = ("_context", "_queue", "_short_records", "lock", "suite", "traffic_secret")
 
     def __init__(self) -> None:
         self._context: Any = ffi.gc(lib.tf_record_writer_new(), lib.tf_record_writer_free)
         self._queue: list[bytes] = []
+        self._short_records = False  # the peer's record_size_limit: many records, much overhead
         self.lock = threading.RLock()
         self.traffic_secret: Secret | None = None
         self.suite: Suite | None = None
@@ -177,35 +199,42 @@ class RecordWriter:
 
         Handshake messages and alerts always go whole: the C core keeps a reserve for them."""
         with self.lock:
-            length = len(content)
-            if length <= PIECE:
-                return self._seal(type, content)
-            taken = 0
-            view = memoryview(content)
-            while taken < length:
-                piece = view[taken : taken + PIECE]
-                done = self._seal(type, piece)
-                taken += done
-                if done < len(piece):
-                    break
-            return taken
+            return self.send_locked(type, content)
+
+    def send_locked(self, type: int, content: bytes | bytearray | memoryview) -> int:
+        """send, for a caller who holds the lock."""
+        length = len(content)
+        if length <= PIECE:
+            return self._seal(type, content)
+        taken = 0
+        view = memoryview(content)
+        while taken < length:
+            piece = view[taken : taken + PIECE]
+            done = self._seal(type, piece)
+            taken += done
+            if done < len(piece):
+                break
+        return taken
 
     def _seal(self, type: int, content: bytes | bytearray | memoryview) -> int:
-        scratch = _scratch
-        source = content if content.__class__ is bytes else ffi.from_buffer(content)
+        scratch = _local.scratch
+        source = content if content.__class__ is bytes else _from_buffer(content)
         length = len(content)
-        cap, out = scratch.cap, scratch.out
-        size = lib.tf_record_seal_size(self._context, length)
-        if size > cap:  # a small record_size_limit of the peer: many short records
-            cap, out = size, ffi.new("uint8_t[]", size)
-        r = scratch.sealed
-        code = lib.tf_record_seal(self._context, type, out, cap, source, length, r)
-        if code == lib.TF_ERR_EXHAUSTED:
-            return 0
-        check(code, "sealing a record")
-        if r.written:
-            self._queue.append(ffi.buffer(out, r.written)[:])
-        return int(r.consumed)
+        cap, out, r = scratch.cap, scratch.out, scratch.sealed
+        if self._short_records:
+            size = lib.tf_record_seal_size(self._context, length)
+            if size > cap:
+                cap, out = size, ffi.new("uint8_t[]", size)
+        code = _record_seal(self._context, type, out, cap, source, length, r)
+        if code:
+            if code == lib.TF_ERR_EXHAUSTED:
+                return 0
+            check(code, "sealing a record")
+        written = r.written
+        if written:
+            self._queue.append(_buffer(out, written)[:])
+        consumed: int = r.consumed
+        return consumed
 
     def queue(self, wire: bytes) -> None:
         """Queue bytes that are records already: the ChangeCipherSpec of middlebox compatibility."""
@@ -243,6 +272,7 @@ class RecordWriter:
     def set_limit(self, max_inner_plaintext: int) -> None:
         with self.lock:
             check(lib.tf_record_writer_set_limit(self._context, max_inner_plaintext), "record_size_limit")
+            self._short_records = max_inner_plaintext < 4096
 
     def set_version(self, version: int) -> None:
         check(lib.tf_record_writer_set_version(self._context, version), "record version")
