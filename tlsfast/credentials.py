@@ -161,10 +161,7 @@ def _read_chain(
             raise ConfigurationError(
                 "the certificate chain is empty: give the server's certificate and its intermediates"
             )
-        return [
-            c if isinstance(c, x509.Certificate) else _parse(bytes(c), "the certificate chain", i)
-            for i, c in enumerate(source)
-        ], None
+        return [_take(item, i) for i, item in enumerate(source)], None
     material = pem.read(source, "certificate chain")
     if not material.is_pem:
         der = material.blocks[0].text
@@ -180,6 +177,16 @@ def _read_chain(
         )
     keys = [b for b in material.blocks if b.is_private_key] if with_key else []
     return certificates, _parse_key(keys[0].text, password, material.origin) if keys else None
+
+
+def _take(item: object, index: int) -> x509.Certificate:
+    if isinstance(item, x509.Certificate):
+        return item
+    if isinstance(item, (bytes, bytearray, memoryview)):
+        return _parse(bytes(item), "the certificate chain", index)
+    raise ConfigurationError(
+        f"certificate {index + 1} of the chain is a {type(item).__name__}: give certificates or their DER"
+    )
 
 
 def _hint(material: pem.Material) -> str:

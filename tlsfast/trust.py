@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import hashlib
 import os
@@ -21,7 +22,7 @@ from tlsfast.certificates.checks import Purpose, Question, check_path
 from tlsfast.certificates.diagnosis import explain
 from tlsfast.certificates.names import IPAddress, parse_name
 from tlsfast.certificates.revocation import check_crls, check_staple
-from tlsfast.errors import ApiMisuse, BadCertificate, ConfigurationError
+from tlsfast.errors import BadCertificate, ConfigurationError
 
 Preset = Literal["webpki", "compat"]
 
@@ -68,6 +69,7 @@ _COMPAT_LEAF = (
     .may_be_present(x509.ExtendedKeyUsage, Criticality.AGNOSTIC, None)
 )
 _COMPAT_SERVER = _COMPAT_LEAF.require_present(x509.SubjectAlternativeName, Criticality.AGNOSTIC, None)
+_UNNAMED_SERVER = _WEBPKI_SERVER.require_present(x509.SubjectAlternativeName, Criticality.AGNOSTIC, None)
 # Client certificates are often without subjectAltName: the subject names the client.
 _WEBPKI_CLIENT = _WEBPKI_SERVER.may_be_present(x509.SubjectAlternativeName, Criticality.AGNOSTIC, None)
 _COMPAT_CLIENT = _COMPAT_LEAF.may_be_present(x509.SubjectAlternativeName, Criticality.AGNOSTIC, None)
@@ -227,37 +229,39 @@ class TrustStore:
             return self._search(sent, question)
         except VerificationError as error:
             verdict = str(error)
-        profile = False
-        if not question.compat:
-            # Would the profile of private CAs have let it pass? That is asked for the words only.
-            lax = Question(question.purpose, question.moment, question.name, True)
-            try:
-                self._search(sent, lax)
-                profile = True
-            except VerificationError:
-                pass
-        raise explain(sent, list(self._roots.values()), question, verdict, profile)
+        roots = list(self._roots.values())
+        raise explain(sent, roots, question, verdict, lambda: self._passes_compat(sent, question))
+
+    def _passes_compat(self, sent: list[x509.Certificate], question: Question) -> bool:
+        """Would the profile of private CAs have let it pass? Asked for the words of the refusal only."""
+        if question.compat:
+            return False
+        try:
+            self._search(sent, dataclasses.replace(question, compat=True))
+        except VerificationError:
+            return False
+        return True
 
     def _search(self, sent: list[x509.Certificate], question: Question) -> list[x509.Certificate]:
         """Let cryptography find a path. A verifier freezes the time, so it is made for each call; the store is what is costly."""
         ca_policy, leaf_policy = _POLICIES[question.purpose, question.compat]
-        builder = PolicyBuilder().store(self._store).time(question.moment)
+        if isinstance(question.name, str) and "_" in question.name and not question.compat:
+            # cryptography takes no such name for a subject: it is compared by check_name alone, as under "compat".
+            leaf_policy = _UNNAMED_SERVER
+        builder = PolicyBuilder().store(self._store).time(question.moment).max_chain_depth(MAX_CHAIN)
         builder = builder.extension_policies(ca_policy=ca_policy, ee_policy=leaf_policy)
         leaf, others = sent[0], [c for c in sent[1:] if _usable(c)]
         if question.name is None:
             return builder.build_client_verifier().verify(leaf, others).chain
-        subject = x509.DNSName(question.name) if isinstance(question.name, str) else x509.IPAddress(question.name)
-        try:
-            verifier = builder.build_server_verifier(subject)
-        except ValueError:
-            raise ApiMisuse(f"{question.name} cannot name a server in a certificate", name=question.name) from None
-        return verifier.verify(leaf, others)
+        name = question.name
+        subject = x509.DNSName(name.replace("_", "-")) if isinstance(name, str) else x509.IPAddress(name)
+        return builder.build_server_verifier(subject).verify(leaf, others)
 
 
 def _moment(at: datetime | None) -> datetime:
-    if at is None:
-        return datetime.now(UTC)
-    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    moment = datetime.now(UTC) if at is None else at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    # Certificates count whole seconds: one is good through the second that notAfter names.
+    return moment.replace(microsecond=0)
 
 
 def _parse(chain: Sequence[bytes]) -> dict[x509.Certificate, bytes]:

@@ -20,8 +20,11 @@ from tlsfast.certificates.names import (
     describe_name,
     describe_subject,
     is_dns_name,
+    mailboxes,
+    printable,
     within_directory,
     within_domain,
+    within_mailboxes,
 )
 from tlsfast.errors import (
     BadCertificate,
@@ -35,6 +38,17 @@ from tlsfast.errors import (
 E = TypeVar("E", bound=x509.ExtensionType)
 
 _ANY = ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE
+# The extensions that the verifier of cryptography or the checks here act on.
+_PROCESSED = (
+    x509.AuthorityKeyIdentifier,
+    x509.SubjectKeyIdentifier,
+    x509.KeyUsage,
+    x509.ExtendedKeyUsage,
+    x509.SubjectAlternativeName,
+    x509.BasicConstraints,
+    x509.NameConstraints,
+    x509.AuthorityInformationAccess,
+)
 
 
 class Purpose(Enum):
@@ -71,9 +85,8 @@ def fault(
     subject = describe_subject(certificate)
     if not role:
         role = "leaf" if depth == 0 else "root" if certificate.subject == certificate.issuer else "intermediate"
-    return kind(
-        f"the {role} certificate {subject} (depth {depth}) {what}: {mend}", check=check, subject=subject, depth=depth
-    )
+    message = f"the {role} certificate {subject} (depth {depth}) {what}: {mend}"
+    return kind(message, check=check, subject=subject, depth=depth, what=what)
 
 
 def extension(certificate: x509.Certificate, kind: type[E]) -> x509.Extension[E] | None:
@@ -88,6 +101,7 @@ def check_path(path: Sequence[x509.Certificate], question: Question, *, pinned: 
     """Check every certificate of a path, leaf first, and what each demands of those below it. pinned: the leaf itself is the trust anchor."""
     for depth, certificate in enumerate(path):
         check_form(certificate, depth)
+        check_critical(certificate, depth)
         check_validity(certificate, depth, question.moment)
         check_key(certificate, depth)
         if depth > 0:
@@ -101,18 +115,25 @@ def check_form(certificate: x509.Certificate, depth: int) -> None:
     """Every part that is read later must parse."""
     try:
         _ = certificate.extensions, certificate.subject, certificate.issuer
-    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
-        raise BadCertificate(
-            f"the certificate at depth {depth} is malformed ({error}): it must be reissued",
-            check="form",
-            subject="",
-            depth=depth,
-        ) from None
+    except signatures.MALFORMED as error:
+        what = f"is malformed ({printable(str(error))})"
+        message = f"the certificate at depth {depth} {what}: it must be reissued"
+        raise BadCertificate(message, check="form", subject="", depth=depth, what=what) from None
     if certificate.version is not x509.Version.v3:
         what = f"is of X.509 version {certificate.version.value + 1}, without extensions"
         raise fault(
             BadCertificate, certificate, depth, "version", what, "reissue it as version 3, a CA with basicConstraints"
         )
+
+
+def check_critical(certificate: x509.Certificate, depth: int) -> None:
+    """RFC 5280, 4.2: a critical extension that is not recognized must lead to refusal."""
+    for item in certificate.extensions:
+        if item.critical and not isinstance(item.value, _PROCESSED):
+            name = item.oid._name if item.oid._name != "Unknown OID" else item.oid.dotted_string
+            what = f"has a critical extension that is not supported ({name})"
+            mend = "reissue it without, or with that extension not critical"
+            raise fault(UnsupportedCertificate, certificate, depth, "critical extension", what, mend)
 
 
 def check_validity(certificate: x509.Certificate, depth: int, moment: datetime) -> None:
@@ -255,30 +276,35 @@ def check_subject_constraints(path: Sequence[x509.Certificate], depth: int, ques
         outside = [within_directory(certificate.subject, base) for base in _bases(excluded)]
         if (inside and not any(inside)) or any(outside):
             raise _outside(path, depth, below, describe_name(certificate.subject))
-    if question.purpose is Purpose.CLIENT and not CertificateNames.of(path[0]).present:
-        _constrain_common_names(path, depth, permitted, excluded)
+    if question.purpose is Purpose.CLIENT:
+        _check_named_in_subject(path, depth, permitted, excluded)
 
 
 def _bases(subtrees: Sequence[x509.GeneralName]) -> list[x509.Name]:
     return [subtree.value for subtree in subtrees if isinstance(subtree, x509.DirectoryName)]
 
 
-def _constrain_common_names(
+def _check_named_in_subject(
     path: Sequence[x509.Certificate],
     depth: int,
     permitted: Sequence[x509.GeneralName],
     excluded: Sequence[x509.GeneralName],
 ) -> None:
-    """A client without alternative names is known by its subject: a host name there is bound as a dNSName would be."""
-    domains = [str(s.value) for s in permitted if isinstance(s, x509.DNSName)]
-    banned = [str(s.value) for s in excluded if isinstance(s, x509.DNSName)]
-    for name in common_names(path[0]):
-        if not is_dns_name(name):
-            continue
-        if (domains and not any(within_domain(name, d) for d in domains)) or any(
-            within_domain(name, b) for b in banned
-        ):
-            raise _outside(path, depth, 0, name)
+    """A client without alternative names is known by its subject: hosts and mailboxes there are bound as alternative names would be."""
+    leaf = path[0]
+    named = extension(leaf, x509.SubjectAlternativeName)
+    hosts = (
+        []
+        if named and named.value.get_values_for_type(x509.DNSName)
+        else [n for n in common_names(leaf) if is_dns_name(n)]
+    )
+    mails = [] if named and named.value.get_values_for_type(x509.RFC822Name) else list(mailboxes(leaf))
+    for names, kind, within in ((hosts, x509.DNSName, within_domain), (mails, x509.RFC822Name, within_mailboxes)):
+        allowed = [str(subtree.value) for subtree in permitted if isinstance(subtree, kind)]
+        banned = [str(subtree.value) for subtree in excluded if isinstance(subtree, kind)]
+        for name in names:
+            if (allowed and not any(within(name, a) for a in allowed)) or any(within(name, b) for b in banned):
+                raise _outside(path, depth, 0, name)
 
 
 def _outside(path: Sequence[x509.Certificate], depth: int, below: int, name: str) -> CertificateError:

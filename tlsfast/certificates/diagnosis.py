@@ -3,13 +3,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.x509.oid import AuthorityInformationAccessOID
 
-from tlsfast.certificates.checks import Question, check_form, check_path, check_signature_algorithm, extension, fault
+from tlsfast.certificates.checks import (
+    Question,
+    check_form,
+    check_name,
+    check_path,
+    check_signature_algorithm,
+    check_validity,
+    extension,
+    fault,
+)
 from tlsfast.certificates.names import describe_name, describe_subject, printable
 from tlsfast.certificates.signatures import describe_key
 from tlsfast.errors import BadCertificate, CertificateError, UnknownCA, UnsupportedCertificate
@@ -63,9 +72,13 @@ def signed_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
 
 
 def explain(
-    sent: Sequence[x509.Certificate], roots: Sequence[x509.Certificate], question: Question, verdict: str, profile: bool
+    sent: Sequence[x509.Certificate],
+    roots: Sequence[x509.Certificate],
+    question: Question,
+    verdict: str,
+    passes_compat: Callable[[], bool],
 ) -> CertificateError:
-    """Find out why a chain (leaf first) was refused. verdict is the verifier's own text; profile: a laxer profile would have let it pass.
+    """Find out why a chain (leaf first) was refused. verdict is the verifier's own text; passes_compat asks it again by the laxer profile.
 
     Always returns an error: a cause that is not found is reported as such."""
     try:
@@ -74,35 +87,58 @@ def explain(
         search = _Search(sent[1:], roots)
         path = search.walk([sent[0]])
         if path is None:
-            return _incomplete(search, question)
+            return _with_more(_incomplete(search, question), sent[0], question)
         for depth, certificate in enumerate(path[:-1]):
             check_signature_algorithm(certificate, depth)
         check_path(path, question)
     except CertificateError as error:
         return error
-    return _from_verdict(path, question, verdict, profile)
+    return _from_verdict(path, verdict, passes_compat)
+
+
+def _with_more(error: CertificateError, leaf: x509.Certificate, question: Question) -> CertificateError:
+    """Add what else is wrong with a leaf that no root vouches for: a server's stand-in certificate is often also old or for another name."""
+    more = []
+    try:
+        check_validity(leaf, 0, question.moment)
+    except CertificateError as other:
+        more.append(other.facts["what"])
+    try:
+        if question.name is not None:
+            check_name(leaf, question.name)
+    except CertificateError as other:
+        more.append(other.facts["what"])
+    if not more:
+        return error
+    return type(error)(f"{error.message}. Besides, the leaf certificate {'; and it '.join(more)}", **error.facts)
 
 
 def _from_verdict(
-    path: Sequence[x509.Certificate], question: Question, verdict: str, profile: bool
+    path: Sequence[x509.Certificate], verdict: str, passes_compat: Callable[[], bool]
 ) -> CertificateError:
+    """The path is there and passes our own checks: what is left is what only the verifier looks at."""
     leaf = path[0]
-    verdict = printable(verdict.partition(" (encountered processing")[0].removeprefix("validation failed: "))
+    verdict = verdict.partition(" (encountered processing")[0]
+    for prefix in ("validation failed: ", "candidates exhausted: ", "fatal error: "):
+        verdict = verdict.removeprefix(prefix)
+    verdict = _named_extension(printable(verdict))
     if "name constraint" in verdict:
         bound = [describe_subject(c) for c in path[1:] if extension(c, x509.NameConstraints) is not None]
         what = f"has a name that {', '.join(bound) or 'its issuer'} may not certify: name constraints ({verdict})"
         return fault(CertificateError, leaf, 0, "name constraints", what, "have it issued by a CA that is allowed to")
     if "Forbidden public key algorithm" in verdict:
-        for depth, issuer in enumerate(path[1:], 1):
-            if not describe_key(issuer).startswith(("RSA,", "EC ")):
-                what = f"has a CA key of kind {describe_key(issuer)}, by which no certificate is verified here"
-                mend = "issue from a CA with an RSA or EC (P-256, P-384, P-521) key"
-                return fault(UnsupportedCertificate, issuer, depth, "key type", what, mend)
-    what = f"does not fit the profile of public certificates ({_named_extension(verdict)})"
-    if profile:
-        mend = 'reissue it by that profile; for a private CA: TrustStore(..., preset="compat")'
+        issuers = list(enumerate(path))[1:]
+        depth, issuer = next(
+            ((d, c) for d, c in issuers if not describe_key(c).startswith(("RSA,", "EC "))), issuers[0]
+        )
+        what = f"has a CA key of a kind or encoding ({describe_key(issuer)}) by which no certificate is verified here"
+        mend = "issue from a CA with an RSA or EC (P-256, P-384, P-521) key"
+        return fault(UnsupportedCertificate, issuer, depth, "key type", what, mend)
+    if passes_compat():
+        what = f"or an issuer of it does not fit the profile of public certificates ({verdict})"
+        mend = 'reissue by that profile; for a private CA: TrustStore(..., preset="compat")'
         return fault(BadCertificate, leaf, 0, "profile", what, mend)
-    what = f"heads a chain that was refused ({_named_extension(verdict)})"
+    what = f"heads a chain that was refused ({verdict})"
     return fault(CertificateError, leaf, 0, "path", what, "compare the chain with RFC 5280, or have it reissued")
 
 

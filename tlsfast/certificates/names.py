@@ -68,7 +68,7 @@ class CertificateNames:
             names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         except x509.ExtensionNotFound:
             return cls()
-        except (x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
+        except (TypeError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
             raise ValueError(str(error)) from None
         addresses = [a for a in names.get_values_for_type(x509.IPAddress) if isinstance(a, IPAddress)]
         return cls(tuple(d.lower() for d in names.get_values_for_type(x509.DNSName)), tuple(addresses), True)
@@ -80,9 +80,14 @@ class CertificateNames:
         return any(_match_dns(pattern, name) for pattern in self.dns)
 
     def __str__(self) -> str:
-        names = [*self.dns, *map(str, self.addresses)]
+        names = [d if _is_name_of_host(d) else f"{d} (written as a DNS name)" for d in self.dns]
+        names += map(str, self.addresses)
         listed = ", ".join(printable(n) for n in names[:_NAMES_LISTED])
         return listed + (f" and {len(names) - _NAMES_LISTED} more" if len(names) > _NAMES_LISTED else "")
+
+
+def _is_name_of_host(name: str) -> bool:
+    return is_dns_name(name.removeprefix("*."))
 
 
 def _match_dns(pattern: str, name: str) -> bool:
@@ -97,6 +102,15 @@ def within_domain(name: str, constraint: str) -> bool:
     """Tell whether a DNS name lies in the subtree of a name constraint (RFC 5280, 4.2.1.10): labels may be added on the left."""
     base = constraint.lower().removeprefix(".")
     return not base or name == base or name.endswith("." + base)
+
+
+def within_mailboxes(mail: str, constraint: str) -> bool:
+    """Tell whether a mailbox lies in the subtree of a name constraint: a mailbox, a host, or with a leading dot a domain (RFC 5280, 4.2.1.10)."""
+    local, _, host = mail.rpartition("@")
+    base = constraint.rpartition("@")
+    if base[1]:
+        return local == base[0] and host.lower() == base[2].lower()
+    return host.lower().endswith(base[2].lower()) if base[2].startswith(".") else host.lower() == base[2].lower()
 
 
 def within_directory(name: x509.Name, base: x509.Name) -> bool:
@@ -116,13 +130,18 @@ def common_names(certificate: x509.Certificate) -> tuple[str, ...]:
     return tuple(str(a.value).lower() for a in certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME))
 
 
+def mailboxes(certificate: x509.Certificate) -> tuple[str, ...]:
+    """Return the subject's e-mail addresses."""
+    return tuple(str(a.value) for a in certificate.subject.get_attributes_for_oid(NameOID.EMAIL_ADDRESS))
+
+
 def describe_subject(certificate: x509.Certificate) -> str:
-    """Name a certificate in a message: its subject, else its first alternative name, else its serial number."""
+    """Name a certificate in a message: its subject, else its alternative names."""
     try:
         text = certificate.subject.rfc4514_string() or str(CertificateNames.of(certificate))
     except ValueError:
         text = ""
-    return printable(text) or f"(no subject, serial {certificate.serial_number:x})"
+    return printable(text) or "(without a name)"
 
 
 def describe_name(name: x509.Name) -> str:

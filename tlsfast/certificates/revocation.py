@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.x509 import ocsp
@@ -15,7 +15,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, SignatureAlgorithmOID
 
 from tlsfast.certificates import signatures
 from tlsfast.certificates.checks import extension, fault
-from tlsfast.certificates.names import describe_name, describe_subject
+from tlsfast.certificates.names import describe_name, describe_subject, printable
 from tlsfast.errors import BadCertificateStatus, CertificateError, CertificateRevoked
 
 CRLs = Mapping[x509.Name, Sequence[x509.CertificateRevocationList]]
@@ -51,8 +51,8 @@ def check_staple(path: Sequence[x509.Certificate], response: bytes | None, momen
             raise _bad(leaf, "OCSP status", what, "have the server fetch a new response from the CA")
         single = _matching(parsed, leaf, issuer)
         _check_signer(parsed, leaf, issuer, moment)
-    except (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension) as error:
-        what = f"came with an OCSP response that cannot be parsed ({error})"
+    except signatures.MALFORMED as error:
+        what = f"came with an OCSP response that cannot be parsed ({printable(str(error))})"
         raise _bad(leaf, "OCSP form", what, "have the server fetch a new response from the CA") from None
     _check_times(leaf, single.this_update_utc, single.next_update_utc, moment)
     if single.certificate_status is ocsp.OCSPCertStatus.REVOKED:
@@ -98,6 +98,12 @@ def _check_signer(
     response: ocsp.OCSPResponse, leaf: x509.Certificate, issuer: x509.Certificate, moment: datetime
 ) -> None:
     """The issuer, or a delegate that it certified for this, must have signed (RFC 6960, 4.2.2.2)."""
+    unknown = [
+        e.oid.dotted_string for e in response.extensions if e.critical and not isinstance(e.value, x509.OCSPNonce)
+    ]
+    if unknown:
+        what = f"came with an OCSP response with a critical extension that is not supported ({unknown[0]})"
+        raise _bad(leaf, "OCSP form", what, "have the server fetch a new response from the CA")
     refused = ""
     for candidate in (issuer, *response.certificates[:_MOST_DELEGATES]):
         if not _is_responder(response, candidate):
@@ -242,7 +248,7 @@ def _crl_fault(
         if not crl.is_signature_valid(key):
             return "is not signed by this CA's key: it is forged, or of an earlier key"
         scope = _scope_fault(crl, certificate)
-    except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension) as error:
+    except signatures.MALFORMED as error:
         return f"cannot be parsed ({error})"
     if scope:
         return scope

@@ -10,9 +10,8 @@ import warnings
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 
-from tlsfast.certificates import pem
+from tlsfast.certificates import pem, signatures
 from tlsfast.errors import ConfigurationError, MissingDependency
 
 # Where systems keep their bundle of roots: the first that exists is used.
@@ -37,12 +36,7 @@ def load(material: pem.Material, *, strict: bool) -> list[x509.Certificate]:
             try:
                 root = x509.load_der_x509_certificate(block.der())
                 _ = root.extensions, root.public_key()
-            except (
-                ValueError,
-                UnsupportedAlgorithm,
-                x509.DuplicateExtension,
-                x509.UnsupportedGeneralNameType,
-            ) as error:
+            except signatures.MALFORMED as error:
                 if strict:
                     raise ConfigurationError(
                         f"{material.origin}: certificate {number} cannot be used: {error}"

@@ -66,10 +66,23 @@ _DIGESTS: dict[bytes, int] = {
 }
 
 
+# What cryptography raises for a certificate that is malformed somewhere, most of it only when that part is looked at.
+MALFORMED = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
+
+
 def load_certificate(der: bytes) -> x509.Certificate:
     """Parse one certificate; ValueError if it is not one."""
     try:
         return x509.load_der_x509_certificate(der)
+    except x509.InvalidVersion as error:
+        raise ValueError(str(error)) from None
     except Warning:
         # A program that turns warnings into errors; old roots with serial number 0 make cryptography warn.
         with warnings.catch_warnings():
@@ -89,7 +102,7 @@ def public_key(certificate: x509.Certificate) -> PublicKey:
     """Return the certificate's key if it may sign in TLS here: of a known kind, and neither too small nor absurdly large; else KeyRefused."""
     try:
         key = certificate.public_key()
-    except (UnsupportedAlgorithm, ValueError) as error:
+    except MALFORMED as error:
         raise KeyRefused(f"a key that cannot be read ({key_algorithm(certificate)}: {error})", "key type") from None
     if isinstance(key, rsa.RSAPublicKey):
         if key.key_size < RSA_MINIMUM_BITS:
@@ -131,7 +144,7 @@ def describe_key(certificate: x509.Certificate) -> str:
     name = key_algorithm(certificate)
     try:
         key = certificate.public_key()
-    except (UnsupportedAlgorithm, ValueError):
+    except MALFORMED:
         return name
     if isinstance(key, rsa.RSAPublicKey):
         return f"{name}, {key.key_size} bits"
