@@ -48,7 +48,6 @@ def connect(
     config: None means ClientConfig(), one for all such calls, so that sessions resume. Raises OSError, or the TLSError that ended the handshake."""
     raw = socket.create_connection(address, timeout)
     try:
-        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return wrap_socket(
             raw,
             config if config is not None else _default_config(),
@@ -86,6 +85,9 @@ def wrap_socket(
         connection = ServerConnection(config)
     else:
         connection = ClientConnection(config, server_name)
+    if sock.family != getattr(socket, "AF_UNIX", None):
+        # Flights and data leave whole: held back for fuller segments, the last of each would wait for the peer's delayed acknowledgement.
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     stream = TLSSocket(sock, connection, allow_truncation=allow_truncation)
     try:
         stream._shake_hands(handshake_timeout)
@@ -187,6 +189,7 @@ class TLSSocket:
 
     def _fill(self) -> bool:
         """Wait for data; False at the end of the stream."""
+        self._check_open()
         deadline = self._wire.deadline()
         while not self._chunks:
             if self._eof:
@@ -207,7 +210,6 @@ class TLSSocket:
 
     def _receive(self, deadline: float | None) -> None:
         """Take wire bytes once and act on what they mean; the answers they ask for leave if the socket takes them now."""
-        self._check_open()
         connection = self._connection
         if connection.failure is not None:
             raise connection.failure.fresh()
@@ -354,8 +356,6 @@ class TLSSocket:
         if self._connection.failure is None:
             self._connection.close()
             self._wire.part()
-            # What already came is read, so that tickets are kept, and so that closing does not reset a connection that the peer still reads from.
-            self._last_word()
         self._abandon()
 
     def _abandon(self) -> None:
@@ -363,7 +363,10 @@ class TLSSocket:
         self._closed = True
         if self._wire.gone:
             return
-        if isinstance(self._connection.failure, PeerError | InternalError) and not self._eof:
+        if self._connection.failure is None:
+            # What already came is read, so that tickets are kept, and so that closing does not reset a connection that the peer still reads from.
+            self._last_word()
+        elif isinstance(self._connection.failure, PeerError | InternalError) and not self._eof:
             self._wire.linger()
         self._wire.close()
 

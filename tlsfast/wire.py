@@ -167,8 +167,9 @@ class Wire:
     def detach(self) -> socket.socket:
         """Give the socket back, as it was."""
         self.gone = True
-        self.socket.settimeout(self.timeout)
-        return socket.socket(fileno=self.socket.detach())
+        raw = socket.socket(fileno=self.socket.detach())
+        raw.settimeout(self.timeout)
+        return raw
 
 
 def earlier(one: float | None, other: float | None) -> float | None:
