@@ -82,7 +82,8 @@ class TicketKeyring:
     def seal(self, psk: Secret, state: bytes) -> bytes:
         """Make the ticket that holds psk and state, under the key of the present period."""
         with self._lock:
-            key = self._keys[self._rotate()]
+            present = self._rotate()  # before the look-up: it may put another dict in place
+            key = self._keys[present]
         return crypto.ticket_seal(key.name, key.secret, psk, state)
 
     def open(self, ticket: bytes) -> tuple[Secret, bytes] | None:
