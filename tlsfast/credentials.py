@@ -94,12 +94,6 @@ class Credential:
     ) -> Credential:
         leaf = certificates[0]
         chain = tuple(certificate.public_bytes(_DER) for certificate in certificates)
-        try:
-            names = CertificateNames.of(leaf)
-        except ValueError as error:
-            raise ConfigurationError(
-                f"the certificate {describe_subject(leaf)} has extensions that cannot be parsed: {error}"
-            ) from None
         if ocsp_response is not None:
             _check_ocsp(ocsp_response, leaf)
         return cls(
@@ -110,7 +104,7 @@ class Credential:
             ocsp_response=ocsp_response,
             signer=signer,
             fingerprint=hashlib.sha256(chain[0]).digest(),
-            names=names,
+            names=CertificateNames.of(leaf),
             issuers=tuple(certificate.issuer.public_bytes() for certificate in certificates),
         )
 
@@ -297,6 +291,13 @@ def _read_pkcs12(
 
 def _put_in_order(certificates: list[x509.Certificate], key: signatures.PrivateKey | None) -> list[x509.Certificate]:
     """Bring the leaf to the front and each issuer behind what it issued; refuse what belongs to another chain."""
+    for number, certificate in enumerate(certificates, 1):
+        try:
+            _ = certificate.subject, certificate.issuer, certificate.extensions
+        except signatures.MALFORMED as error:
+            raise ConfigurationError(
+                f"certificate {number} of the chain is malformed ({error}): have it reissued"
+            ) from None
     rest = list(dict.fromkeys(certificates))
     leaf = rest[0]
     if key is not None:

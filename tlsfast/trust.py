@@ -21,7 +21,7 @@ from tlsfast.certificates import pem, roots, signatures
 from tlsfast.certificates.checks import Purpose, Question, check_path
 from tlsfast.certificates.diagnosis import explain
 from tlsfast.certificates.names import IPAddress, parse_name
-from tlsfast.certificates.revocation import check_crls, check_staple
+from tlsfast.certificates.revocation import RevocationLists, check_staple
 from tlsfast.errors import BadCertificate, ConfigurationError
 
 Preset = Literal["webpki", "compat"]
@@ -109,13 +109,10 @@ class TrustStore:
         if not ders:
             raise ConfigurationError("the trust store holds no certificate: give at least one root")
         lists = [_load_crl(crl) for crl in crls]
-        by_issuer: dict[x509.Name, tuple[x509.CertificateRevocationList, ...]] = {}
-        for crl in lists:
-            by_issuer[crl.issuer] = (*by_issuer.get(crl.issuer, ()), crl)
         self._preset: Preset = preset
         self._ders = {id(root): der for der, root in ders.items()}
         self._roots = ders
-        self._crls = by_issuer
+        self._crls = _index_crls(lists)
         self._store = Store(list(ders.values()))
         self._subjects: tuple[bytes, ...] | None = None
         self._digest = _digest(ders, lists, preset)
@@ -186,8 +183,7 @@ class TrustStore:
         return hash(self._digest)
 
     def __repr__(self) -> str:
-        crls = sum(len(lists) for lists in self._crls.values())
-        return f"<TrustStore {len(self)} roots, {crls} CRLs, {self._preset}, {self._digest.hex()[:12]}>"
+        return f"<TrustStore {len(self)} roots, {len(self._crls)} CRLs, {self._preset}, {self._digest.hex()[:12]}>"
 
     def verify_server(
         self, chain: Sequence[bytes], name: str, *, ocsp_response: bytes | None = None, at: datetime | None = None
@@ -218,7 +214,7 @@ class TrustStore:
         if not pinned:
             if purpose is Purpose.SERVER:
                 check_staple(path, staple, question.moment)
-            check_crls(path, self._crls, question.moment)
+            self._crls.check(path, question.moment)
         return VerifiedChain(
             tuple(sent.get(c) or self._ders.get(id(c)) or c.public_bytes(_DER) for c in path),
             min(c.not_valid_after_utc for c in path),
@@ -227,7 +223,7 @@ class TrustStore:
     def _find_path(self, sent: list[x509.Certificate], question: Question) -> list[x509.Certificate]:
         try:
             return self._search(sent, question)
-        except VerificationError as error:
+        except (VerificationError, *signatures.MALFORMED) as error:
             verdict = str(error)
         roots = list(self._roots.values())
         raise explain(sent, roots, question, verdict, lambda: self._passes_compat(sent, question))
@@ -238,7 +234,7 @@ class TrustStore:
             return False
         try:
             self._search(sent, dataclasses.replace(question, compat=True))
-        except VerificationError:
+        except (VerificationError, *signatures.MALFORMED):
             return False
         return True
 
@@ -299,12 +295,19 @@ def _digest(roots: Iterable[bytes], crls: Iterable[x509.CertificateRevocationLis
 
 
 def _load_crl(crl: x509.CertificateRevocationList | bytes) -> x509.CertificateRevocationList:
-    if isinstance(crl, x509.CertificateRevocationList):
-        return crl
     try:
-        return x509.load_pem_x509_crl(crl) if b"-----BEGIN" in crl else x509.load_der_x509_crl(crl)
-    except (ValueError, TypeError) as error:
+        if not isinstance(crl, x509.CertificateRevocationList):
+            crl = x509.load_pem_x509_crl(crl) if b"-----BEGIN" in crl else x509.load_der_x509_crl(crl)
+    except signatures.MALFORMED as error:
         raise ConfigurationError(f"a CRL cannot be parsed as PEM or DER: {error}") from None
+    return crl
+
+
+def _index_crls(crls: Iterable[x509.CertificateRevocationList]) -> RevocationLists:
+    try:
+        return RevocationLists(crls)
+    except signatures.MALFORMED as error:
+        raise ConfigurationError(f"a CRL is malformed: {error}") from None
 
 
 @functools.cache

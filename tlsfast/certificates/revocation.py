@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from cryptography import x509
@@ -17,8 +18,6 @@ from tlsfast.certificates import signatures
 from tlsfast.certificates.checks import extension, fault
 from tlsfast.certificates.names import describe_name, describe_subject, printable
 from tlsfast.errors import BadCertificateStatus, CertificateError, CertificateRevoked
-
-CRLs = Mapping[x509.Name, Sequence[x509.CertificateRevocationList]]
 
 _SKEW = timedelta(minutes=5)
 # RFC 6960, 4.2.2.1: without nextUpdate newer information is always available; what is stapled must then at least be recent.
@@ -196,47 +195,74 @@ def _check_times(leaf: x509.Certificate, this_update: datetime, next_update: dat
 # --- certificate revocation lists
 
 
-def check_crls(path: Sequence[x509.Certificate], crls: CRLs, moment: datetime) -> None:
-    """Check every certificate below the root whose issuer has a list here. Such a list must be good, else the chain is refused."""
-    for depth, certificate in enumerate(path[:-1]):
-        lists = crls.get(certificate.issuer, ())
-        if not lists:
-            continue
-        issuer, faults = path[depth + 1], []
-        good = []
-        for crl in lists:
-            reason = _crl_fault(crl, certificate, issuer, moment)
-            if reason:
-                faults.append(reason)
-            else:
-                good.append(crl)
-        for crl in good:
-            entry = crl.get_revoked_certificate_by_serial_number(certificate.serial_number)
-            if entry is not None:
-                reason_flag = _reason(entry)
-                raise _revoked(
-                    certificate, depth, entry.revocation_date_utc, reason_flag, f"the CRL of {describe_subject(issuer)}"
-                )
-        if not good:
-            what = (
-                f"cannot be checked for revocation: the CRL given for {describe_name(certificate.issuer)} {faults[0]}"
-            )
-            raise fault(
-                CertificateError, certificate, depth, "CRL", what, "give TrustStore(crls=...) the CA's current list"
-            )
+@dataclass(frozen=True, slots=True, eq=False)
+class _List:
+    """A CRL with what is costly to ask of it: whether an issuer's key signed it, and the serial numbers in it."""
+
+    crl: x509.CertificateRevocationList
+    serials: frozenset[int]
+    signed_by: dict[x509.Certificate, bool] = field(default_factory=dict)
+
+    def is_signed_by(self, issuer: x509.Certificate) -> bool:
+        # Issuers come from verified paths, so a peer cannot make this grow.
+        known = self.signed_by.get(issuer)
+        if known is None:
+            known = self.signed_by[issuer] = self.crl.is_signature_valid(signatures.public_key(issuer))
+        return known
 
 
-def _reason(entry: x509.RevokedCertificate) -> x509.ReasonFlags | None:
+class RevocationLists:
+    """The CRLs of a trust store, by issuer."""
+
+    __slots__ = ("_by_issuer",)
+
+    def __init__(self, crls: Iterable[x509.CertificateRevocationList]) -> None:
+        """Take parsed lists; signatures.MALFORMED when a part of one cannot be read."""
+        self._by_issuer: dict[x509.Name, tuple[_List, ...]] = {}
+        for crl in crls:
+            _ = crl.extensions, crl.last_update_utc, crl.next_update_utc
+            item = _List(crl, frozenset(entry.serial_number for entry in crl))
+            self._by_issuer[crl.issuer] = (*self._by_issuer.get(crl.issuer, ()), item)
+
+    def __len__(self) -> int:
+        return sum(map(len, self._by_issuer.values()))
+
+    def check(self, path: Sequence[x509.Certificate], moment: datetime) -> None:
+        """Check every certificate below the root whose issuer has a list here. Such a list must be good, else the chain is refused."""
+        if not self._by_issuer:
+            return
+        for depth, certificate in enumerate(path[:-1]):
+            lists = self._by_issuer.get(certificate.issuer, ())
+            if lists:
+                _check_lists(lists, path, depth, moment)
+
+
+def _check_lists(lists: Sequence[_List], path: Sequence[x509.Certificate], depth: int, moment: datetime) -> None:
+    certificate, issuer = path[depth], path[depth + 1]
+    faults = [_list_fault(item, certificate, issuer, moment) for item in lists]
+    for item, unfit in zip(lists, faults, strict=True):
+        if not unfit and certificate.serial_number in item.serials:
+            entry = item.crl.get_revoked_certificate_by_serial_number(certificate.serial_number)
+            when = entry.revocation_date_utc if entry is not None else None
+            raise _revoked(certificate, depth, when, _reason(entry), f"the CRL of {describe_subject(issuer)}")
+    if all(faults):
+        what = f"cannot be checked for revocation: the CRL given for {describe_name(certificate.issuer)} {faults[0]}"
+        mend = "give TrustStore(crls=...) the CA's current list"
+        raise fault(CertificateError, certificate, depth, "CRL", what, mend)
+
+
+def _reason(entry: x509.RevokedCertificate | None) -> x509.ReasonFlags | None:
+    if entry is None:
+        return None
     try:
         return entry.extensions.get_extension_for_class(x509.CRLReason).value.reason
-    except (x509.ExtensionNotFound, ValueError):
+    except (x509.ExtensionNotFound, *signatures.MALFORMED):
         return None
 
 
-def _crl_fault(
-    crl: x509.CertificateRevocationList, certificate: x509.Certificate, issuer: x509.Certificate, moment: datetime
-) -> str:
+def _list_fault(item: _List, certificate: x509.Certificate, issuer: x509.Certificate, moment: datetime) -> str:
     """Say why a list cannot tell about a certificate; empty if it can (RFC 5280, 6.3.3)."""
+    crl = item.crl
     usage = extension(issuer, x509.KeyUsage)
     if usage is not None and not usage.value.crl_sign:
         return "is from a CA that may not sign lists (its keyUsage lacks cRLSign)"
@@ -244,12 +270,11 @@ def _crl_fault(
         digest = crl.signature_hash_algorithm
         if digest is not None and not isinstance(digest, (hashes.SHA256, hashes.SHA384, hashes.SHA512)):
             return f"is signed with {digest.name}, which is too weak"
-        key = signatures.public_key(issuer)
-        if not crl.is_signature_valid(key):
+        if not item.is_signed_by(issuer):
             return "is not signed by this CA's key: it is forged, or of an earlier key"
         scope = _scope_fault(crl, certificate)
     except signatures.MALFORMED as error:
-        return f"cannot be parsed ({error})"
+        return f"cannot be parsed ({printable(str(error))})"
     if scope:
         return scope
     if crl.last_update_utc > moment + _SKEW:
