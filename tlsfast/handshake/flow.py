@@ -22,15 +22,15 @@ from tlsfast.events import (
     SecretDerived,
 )
 from tlsfast.handshake.transcript import Transcript
-from tlsfast.messages.handshake import Message
+from tlsfast.messages.handshake import Expected, Message
 from tlsfast.messages.joiner import HandshakeJoiner
 from tlsfast.record import CHANGE_CIPHER_SPEC, RecordReader, RecordWriter
 from tlsfast.registry import CipherSuite, ContentType
 
-M = TypeVar("M", bound=Message)
-N = TypeVar("N", bound=Message)
+M = TypeVar("M", bound=Expected)
+N = TypeVar("N", bound=Expected)
 
-Wanted = tuple[type[Message], ...] | Request
+Wanted = tuple[type[Expected], ...] | Request
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,21 @@ from tlsfast.messages.extensions import (
     EncryptedExtensionsBlock,
     NewSessionTicketExtensions,
 )
+from tlsfast.messages.handshake12 import (
+    Certificate12,
+    CertificateRequest12,
+    CertificateStatus,
+    ChangeCipherSpec,
+    ClientKeyExchange,
+    Finished12,
+    HelloRequest,
+    NewSessionTicket12,
+    ServerHelloDone,
+    ServerKeyExchange,
+)
 from tlsfast.messages.hellos import (
     HELLO_RETRY_RANDOM,
+    MAX_CERTIFICATES,
     ClientHello,
     HelloRetryRequest,
     ServerHello,
@@ -36,6 +49,7 @@ __all__ = [
     "ClientHello",
     "EncryptedExtensions",
     "EndOfEarlyData",
+    "Expected",
     "Finished",
     "HelloRetryRequest",
     "KeyUpdate",
@@ -47,7 +61,6 @@ __all__ = [
     "truncate",
 ]
 
-MAX_CERTIFICATES = 16  # SECURITY-BAR, 5: certificates of one chain
 MAX_TICKET_LIFETIME = 604800  # RFC 8446, 4.6.1: seven days in seconds
 
 
@@ -281,7 +294,18 @@ Message = (
     | EndOfEarlyData
     | NewSessionTicket
     | KeyUpdate
+    | HelloRequest
+    | NewSessionTicket12
+    | Certificate12
+    | CertificateStatus
+    | ServerKeyExchange
+    | CertificateRequest12
+    | ServerHelloDone
+    | ClientKeyExchange
+    | Finished12
 )
+# What a flow may wait for: a ChangeCipherSpec is a record, but in TLS 1.2 it has its place between the messages.
+Expected = Message | ChangeCipherSpec
 
 _HELLOS: dict[int, Callable[[bytes], Message]] = {
     HandshakeType.client_hello: ClientHello.decode,
@@ -298,7 +322,19 @@ _TLS13: dict[int, Callable[[bytes], Message]] = {
     HandshakeType.finished: Finished.decode,
     HandshakeType.key_update: KeyUpdate.decode,
 }
-_TLS12: dict[int, Callable[[bytes], Message]] = dict(_HELLOS)
+_TLS12: dict[int, Callable[[bytes], Message]] = {
+    **_HELLOS,
+    HandshakeType.hello_request: HelloRequest.decode,
+    HandshakeType.new_session_ticket: NewSessionTicket12.decode,
+    HandshakeType.certificate: Certificate12.decode,
+    HandshakeType.server_key_exchange: ServerKeyExchange.decode,
+    HandshakeType.certificate_request: CertificateRequest12.decode,
+    HandshakeType.server_hello_done: ServerHelloDone.decode,
+    HandshakeType.certificate_verify: CertificateVerify.decode,  # RFC 5246, 7.4.8: the same on the wire
+    HandshakeType.client_key_exchange: ClientKeyExchange.decode,
+    HandshakeType.finished: Finished12.decode,
+    HandshakeType.certificate_status: CertificateStatus.decode,
+}
 
 
 def decode_message(raw: bytes, version13: bool = True) -> Message:

@@ -12,6 +12,7 @@ from tlsfast.messages.extensions import ClientHelloExtensions, HelloRetryRequest
 from tlsfast.registry import HandshakeType
 
 TLS12 = 0x0303  # RFC 8446, 4.1.2: legacy_version of every hello
+MAX_CERTIFICATES = 16  # SECURITY-BAR, 5: certificates of one chain, in both versions
 # RFC 8446, 4.1.3: SHA-256 of "HelloRetryRequest", the random that tells it from a ServerHello.
 HELLO_RETRY_RANDOM = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c")
 
