@@ -28,6 +28,8 @@ from tlsfast import (
     Truncated,
 )
 from tlsfast.errors import NotTLS, UnknownCA
+from tlsfast.handshake import post
+from tlsfast.wire import Wire
 
 CA = pki.make_ca("tests")
 LEAF = pki.make_leaf(CA, ("localhost", "127.0.0.1"))
@@ -608,6 +610,97 @@ def test_a_fault_after_good_data(pool: ThreadPoolExecutor) -> None:
         relay.shutdown(socket.SHUT_RDWR)
         server.close()
         back.result(10)
+
+
+def test_a_refused_peer_is_heard_out(pool: ThreadPoolExecutor) -> None:
+    """What it still sends is read for a moment: closing on unread bytes would reset the connection, and could cost it the alert."""
+
+    def serve(accepted: socket.socket) -> None:
+        with pytest.raises(tlsfast.PeerError):
+            tlsfast.wrap_socket(accepted, SERVER)
+
+    address, served = listener(pool, serve)
+    with socket.create_connection(address, 10) as raw:
+        raw.sendall(b"\x16\x03\x01\x00\x04\x02\x00\x00\x00")
+        alert = bytes((tlsfast.AlertDescription.decode_error,))
+        assert raw.recv(100) == b"\x15\x03\x03\x00\x02\x02" + alert
+        for _ in range(10):
+            raw.sendall(bytes(100_000))
+        raw.shutdown(socket.SHUT_WR)
+        assert raw.recv(100) == b""
+    served.result(10)
+
+
+# ---- The wire beneath ----
+
+
+class Queue:
+    """A connection's outgoing side."""
+
+    def __init__(self) -> None:
+        self.waiting = [b""]
+
+    @property
+    def send_pending(self) -> bool:
+        return any(self.waiting)
+
+    def data_to_send(self) -> bytes:
+        data, self.waiting = b"".join(self.waiting), []
+        return data
+
+
+def test_an_answer_queued_while_another_sends_leaves_all_the_same() -> None:
+    near, far = socket.socketpair()
+    queue = Queue()
+    wire = Wire(near, queue)
+
+    def step() -> None:
+        wire.send_queued(None)
+        # Now, as the sender is done but has the lock still, a reader queues its answer.
+        queue.waiting.append(b"answer")
+        wire.send_if_free()
+        assert queue.send_pending
+
+    with near, far:
+        wire.exclusively(None, step)
+        far.settimeout(5)
+        assert far.recv(100) == b"answer"
+
+
+def test_a_deadline_that_is_past_does_not_wait() -> None:
+    near, far = socket.socketpair()
+    with near, far, pytest.raises(TimeoutError):
+        Wire(near, Queue()).read(time.monotonic() - 1)
+
+
+def test_a_sender_waits_for_another_no_longer_than_its_deadline(pool: ThreadPoolExecutor) -> None:
+    with Pair(pool) as (client, server):
+        client.settimeout(0.3)
+        stuck = pool.submit(client.sendall, bytes(64 << 20))
+        time.sleep(0.05)
+        client.settimeout(0.05)
+        with pytest.raises(TimeoutError, match="another thread is sending"):
+            client.sendall(b"x")
+        assert isinstance(stuck.exception(10), TimeoutError)
+
+
+def test_closing_while_the_reader_answers_a_key_update(
+    pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer and the close come one after the other, in either order."""
+    real = post.send_key_update
+    with Pair(pool) as (client, server):
+
+        def meanwhile(*arguments: Any) -> None:
+            closing = threading.Thread(target=client.connection.close)
+            closing.start()
+            closing.join(0.2)
+            real(*arguments)
+
+        server.connection.update_keys(request_peer=True)
+        server.sendall(b"data")
+        monkeypatch.setattr(post, "send_key_update", meanwhile)
+        assert client.recv(10) == b"data"
 
 
 # ---- Misuse ----

@@ -168,10 +168,12 @@ class Connection:
             self._die(InternalError(f"a fault of this library, or of a hook: {type(error).__name__}: {error}"))
             if not events:
                 raise self._fresh_failure() from error
-        if self._update_owed and not self._closed and self._failure is None:
-            # Several requests are answered once, before the next data record (RFC 8446, 4.6.3).
+        if self._update_owed:
+            # Several requests are answered once, before the next data record (RFC 8446, 4.6.3). Locked: another thread may be closing our side.
+            with self._writer.lock:
+                if not self._closed and self._failure is None:
+                    post.send_key_update(self._writer, KeyUpdateRequest.update_not_requested)
             self._update_owed = False
-            post.send_key_update(self._writer, KeyUpdateRequest.update_not_requested)
         if self._failure is not None and not events:
             raise self._fresh_failure()
         return events
