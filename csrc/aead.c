@@ -29,7 +29,8 @@ void tf_aead_wipe(tf_aead_key *key)
     tf_wipe(key, sizeof *key);
 }
 
-void tf_aead_seal(tf_aead_key *key, uint8_t *out, const uint8_t *nonce, const uint8_t *aad, size_t aad_len, const uint8_t *in, size_t len, int trailer)
+void tf_aead_seal(tf_aead_key *key, uint8_t *out, const uint8_t *nonce, const uint8_t *aad, size_t aad_len, const uint8_t *in, size_t len,
+                  int trailer)
 {
     key->impl->seal(key, out, nonce, aad, aad_len, in, len, trailer);
     TF_PUBLIC(out, len + (trailer >= 0) + TF_TAG); /* ciphertext and tag go on the wire */

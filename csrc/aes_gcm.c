@@ -4,8 +4,8 @@
 #include "internal.h"
 
 /* ---- AES, bitsliced ----
- * Four blocks are eight words q[0..7]: q[b] holds bit b of all 64 bytes, the byte of block k, column c, row r at position 16 r + 4 c + k. A row is a lane
- * of 16 bits, so ShiftRows turns lanes and MixColumns turns words. */
+ * Four blocks are eight words q[0..7]: q[b] holds bit b of all 64 bytes, the byte of block k, column c, row r at position 16 r + 4 c + k. A row is a
+ * lane of 16 bits, so ShiftRows turns lanes and MixColumns turns words. */
 
 enum { MAX_ROUNDS = 14, BATCH = 64 };
 
@@ -80,8 +80,8 @@ static void unslice(uint32_t columns[16], uint64_t q[8])
     }
 }
 
-/* The S-box by the 113 gates of J. Boyar and R. Peralta, "A New Combinational Logic Minimization Technique with Applications to Cryptology" (SEA 2010).
- * The names are the paper's: x0 is the most significant bit. */
+/* The S-box by the 113 gates of J. Boyar and R. Peralta, "A New Combinational Logic Minimization Technique with Applications to Cryptology" (SEA
+ * 2010). The names are the paper's: x0 is the most significant bit. */
 static void sub_bytes(uint64_t q[8])
 {
     const uint64_t x0 = q[7], x1 = q[6], x2 = q[5], x3 = q[4], x4 = q[3], x5 = q[2], x6 = q[1], x7 = q[0];
@@ -215,11 +215,12 @@ static void expand_key(gcm_state *s, const uint8_t *bytes, size_t len)
 }
 
 /* ---- GHASH ----
- * A block read as a big-endian number has the coefficient of x^i at bit 127 - i: everything is reversed, and the product of two such numbers stands one
- * bit too low. */
+ * A block read as a big-endian number has the coefficient of x^i at bit 127 - i: everything is reversed, and the product of two such numbers stands
+ * one bit too low. */
 
-/* The low 64 bits of the carry-less product. Each factor is split by every fourth bit, so that an integer product of two parts adds at most 16 ones at a
- * position: at most 15 below bit 60, whose carries stay within the three empty bits above; 16 only at bits 60..63, where the carry leaves the word. */
+/* The low 64 bits of the carry-less product. Each factor is split by every fourth bit, so that an integer product of two parts adds at most 16 ones
+ * at a position: at most 15 below bit 60, whose carries stay within the three empty bits above; 16 only at bits 60..63, where the carry leaves the
+ * word. */
 static inline uint64_t multiply_low(uint64_t x, uint64_t y)
 {
     const uint64_t m0 = 0x1111111111111111u, m1 = m0 << 1, m2 = m0 << 2, m3 = m0 << 3;
@@ -357,7 +358,8 @@ static void stream_xor(key_stream *k, const gcm_state *s, uint8_t *out, const ui
 }
 
 /* tag = GHASH(aad, ciphertext, lengths) ^ mask. */
-static void compute_tag(const gcm_state *s, uint8_t tag[16], const uint8_t mask[16], const uint8_t *aad, size_t aad_len, const uint8_t *text, size_t len)
+static void compute_tag(const gcm_state *s, uint8_t tag[16], const uint8_t mask[16], const uint8_t *aad, size_t aad_len, const uint8_t *text,
+                        size_t len)
 {
     uint64_t y[2] = {0, 0};
     ghash_add(s, y, aad, aad_len);

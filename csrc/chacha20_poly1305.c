@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ChaCha20-Poly1305 (RFC 8439) for any processor, in constant time. Poly1305 has limbs of 44 bits where the compiler has a 128-bit product, else of 26
- * bits. aead.c checked the lengths. */
+/* ChaCha20-Poly1305 (RFC 8439) for any processor, in constant time. Poly1305 has limbs of 44 bits where the compiler has a 128-bit product, else of
+ * 26 bits. aead.c checked the lengths. */
 #include "internal.h"
 
 /* ---- ChaCha20 (RFC 8439, 2.3) ----
- * One block in each lane. Where the compiler has vectors a word of the state is four lanes of a vector, elsewhere it is itself: the operators are the same.
- * (The 32-bit processors whose compilers have no 128-bit product would get vectors made of single words and run out of registers.) */
+ * One block in each lane. Where the compiler has vectors a word of the state is four lanes of a vector, elsewhere it is itself: the operators are the
+ * same. (The 32-bit processors whose compilers have no 128-bit product would get vectors made of single words and run out of registers.) */
 
 #if defined(TF_INT128)
 enum { LANES = 4 };
@@ -142,8 +142,8 @@ static void poly_start(poly1305 *p, const uint8_t poly_key[32])
     p->pad[1] = tf_load64le(poly_key + 24);
 }
 
-/* Between blocks h0 < 2^44, h1 < 2^45 and h2 < 2^42, so after the block is added every h < 2^46. r < 2^44 and 20 r < 2^49: a sum of three products is below
- * 2^97, the carries out of it are below 2^55, and five times that fits beside h0. */
+/* Between blocks h0 < 2^44, h1 < 2^45 and h2 < 2^42, so after the block is added every h < 2^46. r < 2^44 and 20 r < 2^49: a sum of three products is
+ * below 2^97, the carries out of it are below 2^55, and five times that fits beside h0. */
 static void poly_blocks(poly1305 *p, const uint8_t *in, size_t blocks)
 {
     const uint64_t r0 = p->r[0], r1 = p->r[1], r2 = p->r[2], s1 = 20 * r1, s2 = 20 * r2;
@@ -222,7 +222,8 @@ static void poly_start(poly1305 *p, const uint8_t poly_key[32])
         p->pad[i] = tf_load32le(poly_key + 16 + 4 * i);
 }
 
-/* Between blocks every h < 2^26 + 2^10, so after the block is added h < 2^27 + 2^10. r < 2^26 and 5 r < 2^29: a sum of five products is below 2^59. */
+/* Between blocks every h < 2^26 + 2^10, so after the block is added h < 2^27 + 2^10. r < 2^26 and 5 r < 2^29: a sum of five products is below 2^59.
+ */
 static void poly_blocks(poly1305 *p, const uint8_t *in, size_t blocks)
 {
     const uint32_t *r = p->r;

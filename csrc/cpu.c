@@ -52,14 +52,14 @@ static uint32_t probe(void)
         ecx7 = regs[ECX];
     }
 
-    const uint32_t sse = BIT(9) | BIT(19);                        /* SSSE3, SSE4.1 */
-    const uint32_t aesni = BIT(25) | BIT(1) | sse;                /* AESNI, PCLMULQDQ */
-    const uint32_t bmi = BIT(3) | BIT(8) | BIT(19);               /* BMI1, BMI2, ADX */
-    const uint32_t vaes = BIT(9) | BIT(10);                       /* VAES, VPCLMULQDQ */
+    const uint32_t sse = BIT(9) | BIT(19);                         /* SSSE3, SSE4.1 */
+    const uint32_t aesni = BIT(25) | BIT(1) | sse;                 /* AESNI, PCLMULQDQ */
+    const uint32_t bmi = BIT(3) | BIT(8) | BIT(19);                /* BMI1, BMI2, ADX */
+    const uint32_t vaes = BIT(9) | BIT(10);                        /* VAES, VPCLMULQDQ */
     const uint32_t avx512 = BIT(16) | BIT(17) | BIT(30) | BIT(31); /* F, DQ, BW, VL */
-    uint32_t saved = (ecx1 & BIT(27)) != 0 ? xcr0() : 0;          /* OSXSAVE */
-    int ymm = (saved & 0x06) == 0x06 && (ebx7 & BIT(5)) != 0;     /* xmm and ymm state; AVX2 */
-    int zmm = ymm && (saved & 0xE6) == 0xE6;                      /* and opmask, upper zmm, zmm16-31 */
+    uint32_t saved = (ecx1 & BIT(27)) != 0 ? xcr0() : 0;           /* OSXSAVE */
+    int ymm = (saved & 0x06) == 0x06 && (ebx7 & BIT(5)) != 0;      /* xmm and ymm state; AVX2 */
+    int zmm = ymm && (saved & 0xE6) == 0xE6;                       /* and opmask, upper zmm, zmm16-31 */
 
     if ((ecx1 & aesni) == aesni)
         bits |= TF_CPU_AESNI;

@@ -7,8 +7,8 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Under -DTF_CT_VALGRIND secrets are marked as uninitialised memory for valgrind memcheck, under -DTF_CT_MSAN for MemorySanitizer: a branch or an index
- * that depends on one is then reported. TF_PUBLIC declassifies what the protocol makes public (a tag's verdict, a ciphertext). */
+/* Under -DTF_CT_VALGRIND secrets are marked as uninitialised memory for valgrind memcheck, under -DTF_CT_MSAN for MemorySanitizer: a branch or an
+ * index that depends on one is then reported. TF_PUBLIC declassifies what the protocol makes public (a tag's verdict, a ciphertext). */
 #if defined(TF_CT_VALGRIND)
 #include <valgrind/memcheck.h>
 #define TF_SECRET(p, n) ((void)VALGRIND_MAKE_MEM_UNDEFINED((p), (n)))

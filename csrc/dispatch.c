@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which implementation serves which primitive: one table each, best first, and the first whose needs the processor meets is taken. A context asks once,
- * when it gets its key. A new implementation is one declaration in internal.h and one row here. */
+/* Which implementation serves which primitive: one table each, best first, and the first whose needs the processor meets is taken. A context asks
+ * once, when it gets its key. A new implementation is one declaration in internal.h and one row here. */
 #include "internal.h"
 
 /* The last row of every table is portable and needs nothing: it ends the search. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the files of the core share: implementation structs (one const object for each technique, chosen in dispatch.c), load and store helpers, TF_TARGET. */
+/* What the files of the core share: implementation structs (one const object for each technique, chosen in dispatch.c), load and store helpers,
+ * TF_TARGET. */
 #ifndef TF_INTERNAL_H
 #define TF_INTERNAL_H
 
@@ -34,30 +35,63 @@ __extension__ typedef unsigned __int128 tf_uint128;
 #if defined(_MSC_VER) && !defined(__clang__)
 #include <intrin.h>
 typedef volatile long tf_atomic;
-static inline uint32_t tf_atomic_load(tf_atomic *p) { return (uint32_t)_InterlockedOr(p, 0); }
-static inline void tf_atomic_store(tf_atomic *p, uint32_t x) { (void)_InterlockedExchange(p, (long)x); }
+static inline uint32_t tf_atomic_load(tf_atomic *p)
+{
+    return (uint32_t)_InterlockedOr(p, 0);
+}
+static inline void tf_atomic_store(tf_atomic *p, uint32_t x)
+{
+    (void)_InterlockedExchange(p, (long)x);
+}
 static inline int tf_atomic_change(tf_atomic *p, uint32_t from, uint32_t to)
 {
     return _InterlockedCompareExchange(p, (long)to, (long)from) == (long)from;
 }
-static inline uint32_t tf_atomic_or(tf_atomic *p, uint32_t bits) { return (uint32_t)_InterlockedOr(p, (long)bits); }
+static inline uint32_t tf_atomic_or(tf_atomic *p, uint32_t bits)
+{
+    return (uint32_t)_InterlockedOr(p, (long)bits);
+}
 #else
 #include <stdatomic.h>
 typedef _Atomic uint32_t tf_atomic;
-static inline uint32_t tf_atomic_load(tf_atomic *p) { return atomic_load_explicit(p, memory_order_acquire); }
-static inline void tf_atomic_store(tf_atomic *p, uint32_t x) { atomic_store_explicit(p, x, memory_order_release); }
+static inline uint32_t tf_atomic_load(tf_atomic *p)
+{
+    return atomic_load_explicit(p, memory_order_acquire);
+}
+static inline void tf_atomic_store(tf_atomic *p, uint32_t x)
+{
+    atomic_store_explicit(p, x, memory_order_release);
+}
 /* from to to, in one step; 0 if it was not from. */
-static inline int tf_atomic_change(tf_atomic *p, uint32_t from, uint32_t to) { return atomic_compare_exchange_strong(p, &from, to); }
+static inline int tf_atomic_change(tf_atomic *p, uint32_t from, uint32_t to)
+{
+    return atomic_compare_exchange_strong(p, &from, to);
+}
 /* Sets bits; what was there before. */
-static inline uint32_t tf_atomic_or(tf_atomic *p, uint32_t bits) { return atomic_fetch_or(p, bits); }
+static inline uint32_t tf_atomic_or(tf_atomic *p, uint32_t bits)
+{
+    return atomic_fetch_or(p, bits);
+}
 #endif
 
 /* ---- Loads and stores ---- */
 
-static inline uint32_t tf_load32be(const uint8_t *p) { return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3]; }
-static inline uint64_t tf_load64be(const uint8_t *p) { return (uint64_t)tf_load32be(p) << 32 | tf_load32be(p + 4); }
-static inline uint32_t tf_load32le(const uint8_t *p) { return (uint32_t)p[3] << 24 | (uint32_t)p[2] << 16 | (uint32_t)p[1] << 8 | p[0]; }
-static inline uint64_t tf_load64le(const uint8_t *p) { return (uint64_t)tf_load32le(p + 4) << 32 | tf_load32le(p); }
+static inline uint32_t tf_load32be(const uint8_t *p)
+{
+    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+static inline uint64_t tf_load64be(const uint8_t *p)
+{
+    return (uint64_t)tf_load32be(p) << 32 | tf_load32be(p + 4);
+}
+static inline uint32_t tf_load32le(const uint8_t *p)
+{
+    return (uint32_t)p[3] << 24 | (uint32_t)p[2] << 16 | (uint32_t)p[1] << 8 | p[0];
+}
+static inline uint64_t tf_load64le(const uint8_t *p)
+{
+    return (uint64_t)tf_load32le(p + 4) << 32 | tf_load32le(p);
+}
 
 static inline void tf_store32be(uint8_t *p, uint32_t x)
 {
@@ -109,7 +143,8 @@ typedef struct {
     uint32_t cpu_needs;
     void (*set_key)(tf_aead_key *key, const uint8_t *bytes, size_t len);
     /* out = encryption of in[len] and, if trailer >= 0, of that one byte more (the inner content type); then the tag. out may be in. */
-    void (*seal)(tf_aead_key *key, uint8_t *out, const uint8_t *nonce, const uint8_t *aad, size_t aad_len, const uint8_t *in, size_t len, int trailer);
+    void (*seal)(tf_aead_key *key, uint8_t *out, const uint8_t *nonce, const uint8_t *aad, size_t aad_len, const uint8_t *in, size_t len,
+                 int trailer);
     /* Decrypts in[len] to out and compares with tag[16]: 0 when it is genuine, else non-zero and out is zeroed. out may be in. */
     int (*open)(tf_aead_key *key, uint8_t *out, const uint8_t *nonce, const uint8_t *aad, size_t aad_len, const uint8_t *in, size_t len,
                 const uint8_t *tag);
@@ -125,11 +160,13 @@ int tf_aead_set_key(tf_aead_key *key, int aead, const uint8_t *bytes, size_t len
 size_t tf_aead_key_length(int aead); /* 16, 32, 32; 0 for another number */
 void tf_aead_wipe(tf_aead_key *key);
 /* The implementation's seal and open; open answers TF_OK or TF_ERR_BAD_RECORD_MAC. */
-void tf_aead_seal(tf_aead_key *key, uint8_t *out, const uint8_t *nonce, const uint8_t *aad, size_t aad_len, const uint8_t *in, size_t len, int trailer);
+void tf_aead_seal(tf_aead_key *key, uint8_t *out, const uint8_t *nonce, const uint8_t *aad, size_t aad_len, const uint8_t *in, size_t len,
+                  int trailer);
 int tf_aead_open(tf_aead_key *key, uint8_t *out, const uint8_t *nonce, const uint8_t *aad, size_t aad_len, const uint8_t *in, size_t len,
                  const uint8_t *tag);
 
-/* The end of an implementation's open: 0 if the tag is genuine, else non-zero and out is zeroed. The verdict is public, where the tags differ is not. */
+/* The end of an implementation's open: 0 if the tag is genuine, else non-zero and out is zeroed. The verdict is public, where the tags differ is not.
+ */
 static inline int tf_aead_verdict(uint8_t *out, size_t len, const uint8_t computed[TF_TAG], const uint8_t *tag)
 {
     uint64_t differ = tf_mask_nonzero(tf_diff(computed, tag, TF_TAG));

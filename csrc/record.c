@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Record protection (RFC 8446, 5): wire bytes to contents and back, many records a call; sequence numbers, nonces and limits live here. Above it stand
- * the Python readers and writers, below it aead.c. TLS 1.2 will be another epoch beside the clear one and that of TLS 1.3. */
+/* Record protection (RFC 8446, 5): wire bytes to contents and back, many records a call; sequence numbers, nonces and limits live here. Above it
+ * stand the Python readers and writers, below it aead.c. TLS 1.2 will be another epoch beside the clear one and that of TLS 1.3. */
 #include "internal.h"
 
 #include <stdlib.h>
@@ -91,7 +91,8 @@ static int set_key13(tf_protection *p, int aead, int hash, const tf_secret *traf
     return rc;
 }
 
-/* RFC 8446, 5.3: the iv XOR the sequence number in its last 64 bits. Stored as two words, which an implementation can load as such without waiting. */
+/* RFC 8446, 5.3: the iv XOR the sequence number in its last 64 bits. Stored as two words, which an implementation can load as such without waiting.
+ */
 static void form_nonce(const tf_protection *p, uint8_t nonce[TF_NONCE])
 {
     memcpy(nonce, p->iv, 4);
@@ -166,8 +167,8 @@ int tf_record_reader_skip_early_data(tf_record_reader *reader, int mode, size_t 
 
 /* ---- Reading ---- */
 
-/* A record's header. Another thread may write into the input while we read (the GIL is off, a bytearray may be under us), so its bytes are fetched once,
- * checked here and used as additional data from here. */
+/* A record's header. Another thread may write into the input while we read (the GIL is off, a bytearray may be under us), so its bytes are fetched
+ * once, checked here and used as additional data from here. */
 typedef struct {
     uint8_t bytes[HEADER];
     size_t have; /* how many of them are there: 1..5 */
@@ -205,7 +206,8 @@ static int check_type(const tf_record_reader *reader, int type)
     return TF_ERR_UNEXPECTED_MESSAGE; /* RFC 8446, 5: MUST terminate the connection with an "unexpected_message" alert */
 }
 
-/* What can be said before the record is whole. legacy_record_version is ignored (RFC 8446, 5.1), but that another protocol would hardly have a 3 there. */
+/* What can be said before the record is whole. legacy_record_version is ignored (RFC 8446, 5.1), but that another protocol would hardly have a 3
+ * there. */
 static int check_header(const tf_record_reader *reader, const record_header *h)
 {
     int rc = check_type(reader, h->type), is_clear = reader->protection.epoch == TF_EPOCH_CLEAR;
@@ -358,8 +360,8 @@ int tf_record_open(tf_record_reader *reader, uint8_t *out, size_t cap, const uin
 
 /* ---- Writing ---- */
 
-/* RFC 8446, 5.5: 2^24.5 full-size records under one AES-GCM key; for ChaCha20-Poly1305 the sequence number ends first. Past its limit a key still protects
- * the KeyUpdate, tickets and the alert. */
+/* RFC 8446, 5.5: 2^24.5 full-size records under one AES-GCM key; for ChaCha20-Poly1305 the sequence number ends first. Past its limit a key still
+ * protects the KeyUpdate, tickets and the alert. */
 enum { AES_GCM_RECORDS = 23726566, RESERVE = 4096 };
 
 tf_record_writer *tf_record_writer_new(void)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Session tickets (RFC 8446, 4.6.1), sealed straight from the PSK's handle: sessions.py chooses the key and the state, aead.c protects them. Random nonces
- * under one shared key would run out on a large fleet, so every ticket has a 256-bit salt and from it its own key and nonce. */
+/* Session tickets (RFC 8446, 4.6.1), sealed straight from the PSK's handle: sessions.py chooses the key and the state, aead.c protects them. Random
+ * nonces under one shared key would run out on a large fleet, so every ticket has a 256-bit salt and from it its own key and nonce. */
 #include "internal.h"
 
 enum { AAD = TF_TICKET_NAME + TF_TICKET_SALT, KEY = 32, PSK_LENGTH = 2 };

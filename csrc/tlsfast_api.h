@@ -51,13 +51,13 @@ typedef struct tf_secret tf_secret;
 
 tf_secret *tf_secret_new(void); /* empty: length 0 */
 void tf_secret_free(tf_secret *secret);
-void tf_secret_wipe(tf_secret *secret);                                     /* back to empty */
+void tf_secret_wipe(tf_secret *secret); /* back to empty */
 size_t tf_secret_length(const tf_secret *secret);
-int tf_secret_set(tf_secret *secret, const uint8_t *in, size_t len);        /* len <= TF_SECRET_MAX; the caller's copy is the caller's to wipe */
-int tf_secret_random(tf_secret *secret, size_t len);                        /* len bytes from the kernel */
-int tf_secret_reveal(const tf_secret *secret, uint8_t *out, size_t len);    /* len must be its length: key logs, exporters, traces, tests */
-int tf_random(uint8_t *out, size_t len);                                    /* public randomness (hello.random, session ids) from the kernel */
-int tf_equal(const uint8_t *a, const uint8_t *b, size_t len);               /* 1 or 0, in constant time */
+int tf_secret_set(tf_secret *secret, const uint8_t *in, size_t len);     /* len <= TF_SECRET_MAX; the caller's copy is the caller's to wipe */
+int tf_secret_random(tf_secret *secret, size_t len);                     /* len bytes from the kernel */
+int tf_secret_reveal(const tf_secret *secret, uint8_t *out, size_t len); /* len must be its length: key logs, exporters, traces, tests */
+int tf_random(uint8_t *out, size_t len);                                 /* public randomness (hello.random, session ids) from the kernel */
+int tf_equal(const uint8_t *a, const uint8_t *b, size_t len);            /* 1 or 0, in constant time */
 
 /* ---- Hashes (FIPS 180-4) ---- */
 
@@ -133,28 +133,30 @@ typedef struct {
 
 tf_record_reader *tf_record_reader_new(void); /* the clear epoch */
 void tf_record_reader_free(tf_record_reader *reader);
-/* Forget the keys: every later call answers TF_ERR_EXHAUSTED, or the error it already had. If another thread is inside, its call does this as it leaves. */
+/* Forget the keys: every later call answers TF_ERR_EXHAUSTED, or the error it already had. If another thread is inside, its call does this as it
+ * leaves. */
 void tf_record_reader_wipe(tf_record_reader *reader);
 
-/* TLS 1.3: open from now on with key and iv derived from traffic_secret (RFC 8446, 7.3); the sequence number starts at 0. Ends early data skipping and
- * the leave for plaintext alerts, which belong to the key before: ask for them after this. On an error the reader is as it was. */
+/* TLS 1.3: open from now on with key and iv derived from traffic_secret (RFC 8446, 7.3); the sequence number starts at 0. Ends early data skipping
+ * and the leave for plaintext alerts, which belong to the key before: ask for them after this. On an error the reader is as it was. */
 int tf_record_reader_set_key13(tf_record_reader *reader, int aead, int hash, const tf_secret *traffic_secret);
-/* Accept an alert in the clear until the first record under the present key has opened (a peer that refuses our ServerHello sends it so). It is handed
- * out as type 21 with is_protected 0; that it is fatal is the caller's to check. */
+/* Accept an alert in the clear until the first record under the present key has opened (a peer that refuses our ServerHello sends it so). It is
+ * handed out as type 21 with is_protected 0; that it is fatal is the caller's to check. */
 int tf_record_reader_allow_plaintext_alert(tf_record_reader *reader);
 /* The largest TLSInnerPlaintext taken, type and padding included: 64..16385; the default is 16385 (RFC 8449, 4: our record_size_limit). In TLS 1.2 it
  * bounds the fragment, at most 16384. It applies to protected records only; in the clear the limit is 16384. */
 int tf_record_reader_set_limit(tf_record_reader *reader, size_t max_inner_plaintext);
 /* RFC 8446, 4.2.10, a server that does not take early data. TF_SKIP_UNDECRYPTABLE: records of outer type application_data that fail to open are
- * discarded until the first that opens. TF_SKIP_APPLICATION_DATA (the clear epoch, after a HelloRetryRequest): records of that outer type are dropped.
- * Both while their wire bytes, headers included, fit into budget; past it the failure counts. A new key or TF_SKIP_NONE ends it. */
+ * discarded until the first that opens. TF_SKIP_APPLICATION_DATA (the clear epoch, after a HelloRetryRequest): records of that outer type are
+ * dropped. Both while their wire bytes, headers included, fit into budget; past it the failure counts. A new key or TF_SKIP_NONE ends it. */
 int tf_record_reader_skip_early_data(tf_record_reader *reader, int mode, size_t budget);
 
-/* Open whole records of in, in order, at most max_records (0: as many as fit; skipped ones do not count); in and out are disjoint. Stops after the first
- * record that is not application data, or is empty. A record is opened only when cap leaves room for its whole ciphertext fragment (16640 + data so far always does). Returns 0, or the TF_ERR_* of the
- * record at in[consumed]: r is filled either way and data before the fault is good; the failed record's output is zeroed. After an error (but
- * TF_ERR_BUSY and TF_ERR_ARGUMENT) the reader answers that error for ever. Header faults are found at the fifth byte (type: at the first).
- * In TLS 1.3 epochs a ChangeCipherSpec record is handed out as type 20 without being opened; the caller judges it. */
+/* Open whole records of in, in order, at most max_records (0: as many as fit; skipped ones do not count); in and out are disjoint. Stops after the
+ * first record that is not application data, or is empty. A record is opened only when cap leaves room for its whole ciphertext fragment (16640 +
+ * data so far always does). Returns 0, or the TF_ERR_* of the record at in[consumed]: r is filled either way and data before the fault is good; the
+ * failed record's output is zeroed. After an error (but TF_ERR_BUSY and TF_ERR_ARGUMENT) the reader answers that error for ever. Header faults are
+ * found at the fifth byte (type: at the first). In TLS 1.3 epochs a ChangeCipherSpec record is handed out as type 20 without being opened; the caller
+ * judges it. */
 int tf_record_open(tf_record_reader *reader, uint8_t *out, size_t cap, const uint8_t *in, size_t len, size_t max_records, tf_opened *r);
 
 tf_record_writer *tf_record_writer_new(void);
@@ -165,27 +167,27 @@ int tf_record_writer_set_key13(tf_record_writer *writer, int aead, int hash, con
 int tf_record_writer_set_limit(tf_record_writer *writer, size_t max_inner_plaintext);
 /* legacy_record_version of records in the clear: 0x0301 for a first ClientHello, else 0x0303 (the default). The first byte must be 3. */
 int tf_record_writer_set_version(tf_record_writer *writer, int version);
-/* Test hook: records under one key after which tf_record_seal takes no more application data; it stays over key changes and can only lower the AEAD's own
- * limit (RFC 8446, 5.5: 2^24.5 full records for AES-GCM), which 0 restores. */
+/* Test hook: records under one key after which tf_record_seal takes no more application data; it stays over key changes and can only lower the AEAD's
+ * own limit (RFC 8446, 5.5: 2^24.5 full records for AES-GCM), which 0 restores. */
 int tf_record_writer_set_usage_limit(tf_record_writer *writer, uint64_t records);
 /* Wire bytes that sealing len bytes of content takes now, at most (an empty content takes one record). */
 size_t tf_record_seal_size(const tf_record_writer *writer, size_t len);
-/* Cut len bytes of content into records of this type (20..23) and protect them into out, which is disjoint from in; cap at least tf_record_seal_size. Only
- * application data may be empty, and it needs a key. In TLS 1.3 a ChangeCipherSpec goes in the clear under any key (RFC 8446, 5). Stops short of the usage
- * limit with application data (type 23): r->consumed says how much it took; change the key and go on. Alerts and handshake messages pass it by a reserve of
- * 4,096 records; TF_ERR_EXHAUSTED past that. After an error nothing is written, and the writer goes on as it was. */
+/* Cut len bytes of content into records of this type (20..23) and protect them into out, which is disjoint from in; cap at least tf_record_seal_size.
+ * Only application data may be empty, and it needs a key. In TLS 1.3 a ChangeCipherSpec goes in the clear under any key (RFC 8446, 5). Stops short of
+ * the usage limit with application data (type 23): r->consumed says how much it took; change the key and go on. Alerts and handshake messages pass it
+ * by a reserve of 4,096 records; TF_ERR_EXHAUSTED past that. After an error nothing is written, and the writer goes on as it was. */
 int tf_record_seal(tf_record_writer *writer, int type, uint8_t *out, size_t cap, const uint8_t *in, size_t len, tf_sealed *r);
 
 /* ---- Tickets (RFC 8446, 4.6.1; RFC 5077, 4) ---- */
 
 enum { TF_TICKET_NAME = 16, TF_TICKET_SALT = 32, TF_TICKET_OVERHEAD = 66 /* name, salt, psk length (2), tag */ };
 
-/* ticket = name[16] | salt[32] | AES-256-GCM(psk length (2) | psk | state), its one-time key and nonce HKDF-SHA256(ticket_key, salt), its AAD name | salt.
- * out takes TF_TICKET_OVERHEAD + psk length + state_len bytes. The psk never leaves C. */
+/* ticket = name[16] | salt[32] | AES-256-GCM(psk length (2) | psk | state), its one-time key and nonce HKDF-SHA256(ticket_key, salt), its AAD name |
+ * salt. out takes TF_TICKET_OVERHEAD + psk length + state_len bytes. The psk never leaves C. */
 int tf_ticket_seal(uint8_t *out, size_t cap, const uint8_t *name, const tf_secret *ticket_key, const tf_secret *psk, const uint8_t *state,
                    size_t state_len);
-/* Opens a ticket under the key that its first 16 bytes name. *state_len bytes to state; its cap >= len is also room to work in, and what is not state is
- * zeroed. TF_ERR_BAD_RECORD_MAC for any that is not ours. */
+/* Opens a ticket under the key that its first 16 bytes name. *state_len bytes to state; its cap >= len is also room to work in, and what is not state
+ * is zeroed. TF_ERR_BAD_RECORD_MAC for any that is not ours. */
 int tf_ticket_open(tf_secret *psk, uint8_t *state, size_t cap, size_t *state_len, const tf_secret *ticket_key, const uint8_t *ticket, size_t len);
 
 /* ---- For test vectors and micro-benchmarks alone: the only calls that take a nonce ---- */

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* AES-GCM (FIPS 197, NIST SP 800-38D) with AES-NI and PCLMULQDQ on 128-bit registers: eight blocks of AES side by side, and between their rounds GHASH of
- * eight blocks with one reduction. dispatch.c chooses it; aead.c checked the lengths.
+/* AES-GCM (FIPS 197, NIST SP 800-38D) with AES-NI and PCLMULQDQ on 128-bit registers: eight blocks of AES side by side, and between their rounds
+ * GHASH of eight blocks with one reduction. dispatch.c chooses it; aead.c checked the lengths.
  *
- * GHASH after S. Gueron, M. Kounavis, "Intel Carry-Less Multiplication Instruction and its Usage for Computing the GCM Mode" (2010): a block with its bytes
- * reversed is a 128-bit number with the coefficient of x^i at bit 127 - i. The product of two such numbers stands one bit too low for the same reading over
- * 256 bits, so the powers of H are kept multiplied by x^-1, which is that one bit up. */
+ * GHASH after S. Gueron, M. Kounavis, "Intel Carry-Less Multiplication Instruction and its Usage for Computing the GCM Mode" (2010): a block with its
+ * bytes reversed is a 128-bit number with the coefficient of x^i at bit 127 - i. The product of two such numbers stands one bit too low for the same
+ * reading over 256 bits, so the powers of H are kept multiplied by x^-1, which is that one bit up. */
 #include "../internal.h"
 
 #if defined(TF_X86_64)
@@ -14,8 +14,17 @@
 #define AESNI TF_TARGET("aes,pclmul,ssse3,sse4.1")
 #if defined(__GNUC__) || defined(__clang__)
 #define UNROLL _Pragma("GCC unroll 16")
+/* Memory is read again after this: else the round keys are kept over a loop, which has no registers for them, on the stack. */
+#define RELOAD __asm__ __volatile__("" : : : "memory")
 #else
 #define UNROLL
+#define RELOAD ((void)0)
+#endif
+#if defined(__GNUC__) && !defined(__clang__)
+/* gcc would sum the products as a tree, after having spilled them all. */
+#define IN_THIS_ORDER(a, b, c) __asm__("" : "+x"(a), "+x"(b), "+x"(c))
+#else
+#define IN_THIS_ORDER(a, b, c) ((void)0)
 #endif
 
 enum { BATCH = 8, MAX_ROUNDS = 14, POWERS = BATCH + 2 };
@@ -56,8 +65,8 @@ AESNI TF_INLINE __m128i from_halves(uint64_t low, uint64_t high)
     return _mm_set_epi64x((long long)high, (long long)low);
 }
 
-/* n < 16 bytes and, if it is not negative, the trailer; zeros behind. Through integer registers: a byte-wise copy would be read back before it has left
- * the store buffer, and wait. */
+/* n < 16 bytes and, if it is not negative, the trailer; zeros behind. Through integer registers: a byte-wise copy would be read back before it has
+ * left the store buffer, and wait. */
 AESNI TF_INLINE __m128i load_partial(const uint8_t *p, size_t n, int trailer)
 {
     uint64_t low = 0, high = 0, extra = trailer >= 0 ? (uint64_t)trailer << 8 * (n % 8) : 0;
@@ -150,14 +159,15 @@ typedef struct {
 /* p += x times the power of H at index i. */
 AESNI TF_INLINE void multiply_add(product *p, const gcm_state *s, __m128i x, size_t i)
 {
-    __m128i power = load(&s->powers[i]), sum = load(&s->sums[i]);
-    p->low = _mm_xor_si128(p->low, _mm_clmulepi64_si128(x, power, 0x00));
-    p->high = _mm_xor_si128(p->high, _mm_clmulepi64_si128(x, power, 0x11));
+    p->low = _mm_xor_si128(p->low, _mm_clmulepi64_si128(x, s->powers[i], 0x00));
+    p->high = _mm_xor_si128(p->high, _mm_clmulepi64_si128(x, s->powers[i], 0x11));
     x = _mm_xor_si128(x, _mm_shuffle_epi32(x, 0x4E));
-    p->middle = _mm_xor_si128(p->middle, _mm_clmulepi64_si128(x, sum, 0x00));
+    p->middle = _mm_xor_si128(p->middle, _mm_clmulepi64_si128(x, s->sums[i], 0x00));
+    IN_THIS_ORDER(p->low, p->middle, p->high);
 }
 
-/* Modulo x^128 + x^7 + x^2 + x + 1, which read from the other end is 2^128 + C2 * 2^120 + 1: adding it times the lowest 64 bits clears them, and again. */
+/* Modulo x^128 + x^7 + x^2 + x + 1, which read from the other end is 2^128 + C2 * 2^120 + 1: adding it times the lowest 64 bits clears them, and
+ * again. */
 AESNI TF_INLINE __m128i reduce(product p)
 {
     const __m128i polynomial = from_halves(0xC200000000000000u, 0);
@@ -225,12 +235,14 @@ AESNI static void set_key(tf_aead_key *key, const uint8_t *bytes, size_t len)
 
 /* ---- GCM ---- */
 
-/* Encrypts or decrypts the eight blocks at in. Between the rounds the eight blocks of ciphertext at hashed, if any, go into the hash: when sealing those of
- * the batch before, when opening this one's. rounds is a constant wherever this is expanded. */
-AESNI TF_INLINE __m128i crypt_batch(const gcm_state *s, int rounds, __m128i acc, __m128i *counter, uint8_t *out, const uint8_t *in, const uint8_t *hashed)
+/* Encrypts or decrypts the eight blocks at in. Between the rounds the eight blocks of ciphertext at hashed, if any, go into the hash: when sealing
+ * those of the batch before, when opening this one's. rounds is a constant wherever this is expanded. */
+AESNI TF_INLINE __m128i crypt_batch(const gcm_state *s, int rounds, __m128i acc, __m128i *counter, uint8_t *out, const uint8_t *in,
+                                    const uint8_t *hashed)
 {
     const __m128i one = _mm_set_epi32(1, 0, 0, 0);
-    __m128i lane[BATCH], key = load(&s->round_keys[0]), c = *counter;
+    RELOAD;
+    __m128i lane[BATCH], key = s->round_keys[0], c = *counter;
     product sum = no_product();
     UNROLL for (int i = 0; i < BATCH; i++)
     {
@@ -240,27 +252,26 @@ AESNI TF_INLINE __m128i crypt_batch(const gcm_state *s, int rounds, __m128i acc,
     *counter = c;
     UNROLL for (int round = 1; round < rounds; round++)
     {
-        key = load(&s->round_keys[round]);
-        UNROLL for (int i = 0; i < BATCH; i++)
-            lane[i] = _mm_aesenc_si128(lane[i], key);
-        if (hashed != NULL && round <= BATCH) {
-            __m128i x = reverse_bytes(load(hashed + 16 * (round - 1)));
-            multiply_add(&sum, s, round == 1 ? _mm_xor_si128(x, acc) : x, (size_t)(BATCH - round));
+        key = s->round_keys[round];
+        UNROLL for (int i = 0; i < BATCH / 2; i++) lane[i] = _mm_aesenc_si128(lane[i], key);
+        if (hashed != NULL && round <= BATCH) { /* from the last block to the first, to which acc, the late comer, is added */
+            __m128i x = reverse_bytes(load(hashed + 16 * (BATCH - round)));
+            multiply_add(&sum, s, round == BATCH ? _mm_xor_si128(x, acc) : x, (size_t)(round - 1));
         }
+        UNROLL for (int i = BATCH / 2; i < BATCH; i++) lane[i] = _mm_aesenc_si128(lane[i], key);
     }
-    key = load(&s->round_keys[rounds]);
-    UNROLL for (int i = 0; i < BATCH; i++)
-        store(out + 16 * i, _mm_xor_si128(_mm_aesenclast_si128(lane[i], key), load(in + 16 * i)));
+    key = s->round_keys[rounds];
+    UNROLL for (int i = 0; i < BATCH; i++) store(out + 16 * i, _mm_xor_si128(_mm_aesenclast_si128(lane[i], key), load(in + 16 * i)));
     return hashed != NULL ? reduce(sum) : acc;
 }
 
-/* What remains, len <= 128 bytes (the trailer counted), with the length block and the mask of the tag: answers the tag. aad is the one block of additional
- * data not yet in acc if aad_pending. */
-AESNI TF_INLINE __m128i crypt_tail(const gcm_state *s, int rounds, int sealing, __m128i acc, __m128i counter, __m128i aad, int aad_pending, __m128i lengths,
-                                   uint8_t *out, const uint8_t *in, size_t len, int trailer)
+/* What remains, len <= 128 bytes (the trailer counted), with the length block and the mask of the tag: answers the tag. aad is the one block of
+ * additional data not yet in acc if aad_pending. */
+AESNI TF_INLINE __m128i crypt_tail(const gcm_state *s, int rounds, int sealing, __m128i acc, __m128i counter, __m128i aad, int aad_pending,
+                                   __m128i lengths, uint8_t *out, const uint8_t *in, size_t len, int trailer)
 {
     const __m128i one = _mm_set_epi32(1, 0, 0, 0);
-    __m128i lane[BATCH + 1], key = load(&s->round_keys[0]);
+    __m128i lane[BATCH + 1], key = s->round_keys[0];
     lane[BATCH] = _mm_xor_si128(counter_block(_mm_blend_epi16(counter, one, 0xC0)), key); /* counter 1 masks the tag */
     UNROLL for (int i = 0; i < BATCH; i++)
     {
@@ -269,13 +280,11 @@ AESNI TF_INLINE __m128i crypt_tail(const gcm_state *s, int rounds, int sealing, 
     }
     UNROLL for (int round = 1; round < rounds; round++)
     {
-        key = load(&s->round_keys[round]);
-        UNROLL for (int i = 0; i <= BATCH; i++)
-            lane[i] = _mm_aesenc_si128(lane[i], key);
+        key = s->round_keys[round];
+        UNROLL for (int i = 0; i <= BATCH; i++) lane[i] = _mm_aesenc_si128(lane[i], key);
     }
-    key = load(&s->round_keys[rounds]);
-    UNROLL for (int i = 0; i <= BATCH; i++)
-        lane[i] = _mm_aesenclast_si128(lane[i], key);
+    key = s->round_keys[rounds];
+    UNROLL for (int i = 0; i <= BATCH; i++) lane[i] = _mm_aesenclast_si128(lane[i], key);
 
     product sum = no_product();
     size_t left = (len + 15) / 16 + 1, plain = len - (sealing && trailer >= 0);
@@ -340,7 +349,8 @@ AESNI static int open(tf_aead_key *key, uint8_t *out, const uint8_t *nonce, cons
 {
     const gcm_state *s = state_of(key);
     uint8_t computed[TF_TAG];
-    __m128i x = s->rounds == 10 ? crypt(s, 10, 0, out, nonce, aad, aad_len, in, len, -1) : crypt(s, MAX_ROUNDS, 0, out, nonce, aad, aad_len, in, len, -1);
+    __m128i x =
+        s->rounds == 10 ? crypt(s, 10, 0, out, nonce, aad, aad_len, in, len, -1) : crypt(s, MAX_ROUNDS, 0, out, nonce, aad, aad_len, in, len, -1);
     store(computed, x);
     return tf_aead_verdict(out, len, computed, tag);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What every C self-test shares: CHECK counts a failure and says where, check_done prints the totals and gives main's exit status, check_hex reads vectors. */
+/* What every C self-test shares: CHECK counts a failure and says where, check_done prints the totals and gives main's exit status, check_hex reads
+ * vectors. */
 #ifndef TF_CHECK_H
 #define TF_CHECK_H
 

@@ -87,9 +87,11 @@ static int open_all(tf_record_reader *reader, size_t len)
 
 static int is_result(size_t consumed, size_t data_len, int type, size_t other_len, size_t need)
 {
-    int good = opened.consumed == consumed && opened.data_len == data_len && opened.type == type && opened.other_len == other_len && opened.need == need;
+    int good =
+        opened.consumed == consumed && opened.data_len == data_len && opened.type == type && opened.other_len == other_len && opened.need == need;
     if (!good)
-        fprintf(stderr, "consumed %zu, data %zu, type %d, other %zu, need %zu\n", opened.consumed, opened.data_len, opened.type, opened.other_len, opened.need);
+        fprintf(stderr, "consumed %zu, data %zu, type %d, other %zu, need %zu\n", opened.consumed, opened.data_len, opened.type, opened.other_len,
+                opened.need);
     return good;
 }
 
@@ -142,8 +144,10 @@ static void check_rfc8448(void)
     for (uint8_t i = 0; i < 50; i++)
         text[i] = i;
     CHECK(tf_record_seal(writer, 23, out, OUT, text, 50, &sealed) == TF_OK);
-    CHECK(check_is(out, "1703030043 a23f7054b62c94d0affafe8228ba55cbefacea42f914aa66bcab3f2b9819a8a5b46b395bd54a9a20441e2b62974e1f5a6292a2977014bd1e3deae63aeebb216"
-                        "94915e4"));
+    CHECK(check_is(
+        out,
+        "1703030043 a23f7054b62c94d0affafe8228ba55cbefacea42f914aa66bcab3f2b9819a8a5b46b395bd54a9a20441e2b62974e1f5a6292a2977014bd1e3deae63aeebb216"
+        "94915e4"));
     check_hex(text, WIRE, "0100");
     CHECK(tf_record_seal(writer, 21, out, OUT, text, 2, &sealed) == TF_OK);
     CHECK(sealed.written == 24 && check_is(out, "1703030013 c9872760655666b74d7ff1153efd6db6d0b0e3"));
