@@ -624,6 +624,7 @@ def test_a_refused_peer_is_heard_out(pool: ThreadPoolExecutor) -> None:
         raw.sendall(b"\x16\x03\x01\x00\x04\x02\x00\x00\x00")
         alert = bytes((tlsfast.AlertDescription.decode_error,))
         assert raw.recv(100) == b"\x15\x03\x03\x00\x02\x02" + alert
+        time.sleep(0.2)
         for _ in range(10):
             raw.sendall(bytes(100_000))
         raw.shutdown(socket.SHUT_WR)
