@@ -4,7 +4,10 @@
 from __future__ import annotations
 
 import pytest
-from harness import Certificates
+
+pytest.register_assert_rewrite("harness", "memory", "shared")  # before they are imported
+
+from harness import Certificates  # noqa: E402  (its assertions are rewritten only after the line above)
 
 
 @pytest.fixture(scope="session")
