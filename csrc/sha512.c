@@ -34,28 +34,28 @@ TF_INLINE void step(uint64_t a, uint64_t b, uint64_t c, uint64_t *d, uint64_t e,
     *h = t1 + (rotr(a, 28) ^ rotr(a, 34) ^ rotr(a, 39)) + maj;
 }
 
-/* Eight rounds: after these every variable is back at its place. */
-TF_INLINE void eight_steps(uint64_t s[8], const uint64_t *w, const uint64_t *k)
+/* W(t) for t = i modulo 16, at the place of W(t - 16); in the first 16 rounds it is there already. */
+TF_INLINE uint64_t word(uint64_t w[16], int i, int is_first)
 {
-    step(s[0], s[1], s[2], &s[3], s[4], s[5], s[6], &s[7], k[0] + w[0]);
-    step(s[7], s[0], s[1], &s[2], s[3], s[4], s[5], &s[6], k[1] + w[1]);
-    step(s[6], s[7], s[0], &s[1], s[2], s[3], s[4], &s[5], k[2] + w[2]);
-    step(s[5], s[6], s[7], &s[0], s[1], s[2], s[3], &s[4], k[3] + w[3]);
-    step(s[4], s[5], s[6], &s[7], s[0], s[1], s[2], &s[3], k[4] + w[4]);
-    step(s[3], s[4], s[5], &s[6], s[7], s[0], s[1], &s[2], k[5] + w[5]);
-    step(s[2], s[3], s[4], &s[5], s[6], s[7], s[0], &s[1], k[6] + w[6]);
-    step(s[1], s[2], s[3], &s[4], s[5], s[6], s[7], &s[0], k[7] + w[7]);
+    if (is_first)
+        return w[i];
+    uint64_t w_15 = w[(i + 1) & 15], w_2 = w[(i + 14) & 15];
+    uint64_t sigma0 = rotr(w_15, 1) ^ rotr(w_15, 8) ^ w_15 >> 7;
+    uint64_t sigma1 = rotr(w_2, 19) ^ rotr(w_2, 61) ^ w_2 >> 6;
+    return w[i] += sigma0 + w[(i + 9) & 15] + sigma1;
 }
 
-/* The next 16 words of the message schedule in place: w[i] becomes W(t+16) where it was W(t). */
-TF_INLINE void schedule(uint64_t w[16])
+/* Eight rounds: after these every variable is back at its place. i and is_first are constants where this is inlined. */
+TF_INLINE void eight_steps(uint64_t s[8], uint64_t w[16], const uint64_t *k, int i, int is_first)
 {
-    for (int i = 0; i < 16; i++) {
-        uint64_t w1 = w[(i + 1) & 15], w14 = w[(i + 14) & 15];
-        uint64_t sigma0 = rotr(w1, 1) ^ rotr(w1, 8) ^ w1 >> 7;
-        uint64_t sigma1 = rotr(w14, 19) ^ rotr(w14, 61) ^ w14 >> 6;
-        w[i] += sigma0 + w[(i + 9) & 15] + sigma1;
-    }
+    step(s[0], s[1], s[2], &s[3], s[4], s[5], s[6], &s[7], k[i] + word(w, i, is_first));
+    step(s[7], s[0], s[1], &s[2], s[3], s[4], s[5], &s[6], k[i + 1] + word(w, i + 1, is_first));
+    step(s[6], s[7], s[0], &s[1], s[2], s[3], s[4], &s[5], k[i + 2] + word(w, i + 2, is_first));
+    step(s[5], s[6], s[7], &s[0], s[1], s[2], s[3], &s[4], k[i + 3] + word(w, i + 3, is_first));
+    step(s[4], s[5], s[6], &s[7], s[0], s[1], s[2], &s[3], k[i + 4] + word(w, i + 4, is_first));
+    step(s[3], s[4], s[5], &s[6], s[7], s[0], s[1], &s[2], k[i + 5] + word(w, i + 5, is_first));
+    step(s[2], s[3], s[4], &s[5], s[6], s[7], s[0], &s[1], k[i + 6] + word(w, i + 6, is_first));
+    step(s[1], s[2], s[3], &s[4], s[5], s[6], s[7], &s[0], k[i + 7] + word(w, i + 7, is_first));
 }
 
 static void compress(uint64_t state[8], const uint8_t *blocks, size_t count)
@@ -65,11 +65,11 @@ static void compress(uint64_t state[8], const uint8_t *blocks, size_t count)
         memcpy(s, state, sizeof s);
         for (int i = 0; i < 16; i++)
             w[i] = tf_load64be(blocks + 8 * i);
-        for (int t = 0; t < 80; t += 16) {
-            if (t > 0)
-                schedule(w);
-            eight_steps(s, w, sha512_k + t);
-            eight_steps(s, w + 8, sha512_k + t + 8);
+        eight_steps(s, w, sha512_k, 0, 1);
+        eight_steps(s, w, sha512_k, 8, 1);
+        for (int t = 16; t < 80; t += 16) {
+            eight_steps(s, w, sha512_k + t, 0, 0);
+            eight_steps(s, w, sha512_k + t, 8, 0);
         }
         for (int i = 0; i < 8; i++)
             state[i] += s[i];
