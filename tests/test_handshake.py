@@ -20,10 +20,10 @@ from pair import (
 )
 
 import tlsfast
-from tlsfast import ApiMisuse, CipherSuite, ConnectionClosed, DataReceived, NamedGroup, PeerClosed, Truncated
+from tlsfast import ApiMisuse, CipherSuite, ConnectionClosed, DataReceived, NamedGroup, PeerClosed, Truncated, crypto
 from tlsfast.events import ChangeCipherSpecSeen, Decided, KeysChanged, MessageSeen, SecretDerived
 
-SUITES = list(CipherSuite)
+SUITES = list(crypto.SUITES)
 GROUPS = [NamedGroup.x25519, NamedGroup.secp256r1, NamedGroup.secp384r1]
 KEYS = ["p256", "p384", "rsa2048", "rsapss2048", "ed25519"]
 

@@ -333,8 +333,8 @@ def test_ticket_state_of_noise(noise: bytes) -> None:
 def test_ticket_state_of_another_version_or_suite() -> None:
     raw = encoded(STATE)
     assert TicketState.decode(bytes((STATE_VERSION + 1,)) + raw[1:]) is None
-    assert TicketState.decode(raw[:1] + u16(0x13FF) + raw[3:]) is None
-    assert TicketState.decode(raw[:1] + u16(CipherSuite.TLS_AES_256_GCM_SHA384) + raw[3:]) is not None
+    assert TicketState.decode(raw[:4] + u16(0x13FF) + raw[6:]) is None
+    assert TicketState.decode(raw[:4] + u16(CipherSuite.TLS_AES_256_GCM_SHA384) + raw[6:]) is not None
 
 
 def test_ticket_state_with_a_time_that_is_no_number() -> None:

@@ -7,7 +7,6 @@ import threading
 from collections.abc import Callable, Generator
 from typing import Any, NoReturn
 
-from tlsfast import crypto
 from tlsfast.certificates.names import parse_name
 from tlsfast.config import ClientConfig, Config, ServerConfig
 from tlsfast.errors import (
@@ -37,7 +36,7 @@ from tlsfast.events import (
 )
 from tlsfast.handshake import post
 from tlsfast.handshake.client import client_flow
-from tlsfast.handshake.flow import Established, Flow, Handshake
+from tlsfast.handshake.flow import Established, Established13, Flow, Handshake
 from tlsfast.handshake.server import server_flow
 from tlsfast.messages.handshake import Message, decode_message, name_of
 from tlsfast.messages.joiner import HandshakeJoiner
@@ -281,6 +280,8 @@ class Connection:
 
     def _post_handshake(self, established: Established, message: Message, events: list[Event]) -> None:
         self._count_idle("post-handshake messages")
+        if not isinstance(established, Established13):
+            raise InternalError("not TLS 1.3")
         event = post.receive(self._hs, established, message, self._tickets)
         if isinstance(event, TicketReceived):
             self._tickets += 1
@@ -358,8 +359,7 @@ class Connection:
         if self._established is None:
             raise ApiMisuse("export_keying_material needs a complete handshake")
         name = label.encode("ascii") if isinstance(label, str) else label
-        established = self._established
-        return crypto.export(established.suite.hash, established.exporter_master, name, context or b"", length)
+        return self._established.exporter.export(name, context, length)
 
     def _check_alive(self) -> None:
         if self._failure is not None:

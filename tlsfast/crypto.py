@@ -45,6 +45,31 @@ SUITES: Final[dict[int, Suite]] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Suite12:
+    """What a TLS 1.2 cipher suite names. exchange: "ecdhe" or "rsa" (key transport); auth: "ecdsa" or "rsa"; lengths in bytes."""
+
+    aead: int
+    hash: int
+    key_length: int
+    iv_length: int
+    exchange: str
+    auth: str
+
+
+_AES_128_GCM, _AES_256_GCM, _CHACHA20 = (1, SHA256, 16, 4), (2, SHA384, 32, 4), (3, SHA256, 32, 12)
+SUITES12: Final[dict[int, Suite12]] = {
+    CipherSuite.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256: Suite12(*_AES_128_GCM, "ecdhe", "ecdsa"),
+    CipherSuite.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384: Suite12(*_AES_256_GCM, "ecdhe", "ecdsa"),
+    CipherSuite.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256: Suite12(*_CHACHA20, "ecdhe", "ecdsa"),
+    CipherSuite.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256: Suite12(*_AES_128_GCM, "ecdhe", "rsa"),
+    CipherSuite.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384: Suite12(*_AES_256_GCM, "ecdhe", "rsa"),
+    CipherSuite.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256: Suite12(*_CHACHA20, "ecdhe", "rsa"),
+    CipherSuite.TLS_RSA_WITH_AES_128_GCM_SHA256: Suite12(*_AES_128_GCM, "rsa", "rsa"),
+    CipherSuite.TLS_RSA_WITH_AES_256_GCM_SHA384: Suite12(*_AES_256_GCM, "rsa", "rsa"),
+}
+
+
 def check(code: int, what: str) -> None:
     """Raise for a negative answer of the C core that only a fault of ours can cause."""
     if code == 0:
@@ -217,6 +242,44 @@ def export(algorithm: int, exporter_master: Secret, label: bytes, context: bytes
         raise ApiMisuse(f"an exporter label has at most 249 bytes, not {len(label)}")
     derived = derive_secret(algorithm, exporter_master, label, hash_once(algorithm, b""))
     return expand_label(algorithm, derived, b"exporter", hash_once(algorithm, context), length).reveal()
+
+
+# ---- TLS 1.2 (RFC 5246, 5, 8.1) ----
+
+
+def prf12(algorithm: int, secret: Secret, label: bytes, seed: bytes, length: int) -> Secret:
+    """The first length bytes, at most 256, of PRF(secret, label, seed)."""
+    out = Secret()
+    code = lib.tf_prf12(algorithm, out.handle, length, secret.handle, label, len(label), seed, len(seed))
+    check(code, "prf12")
+    return out
+
+
+def finished12(algorithm: int, master: Secret, label: bytes, transcript_hash: bytes) -> bytes:
+    """The 12 bytes of verify_data (RFC 5246, 7.4.9)."""
+    out = _new("uint8_t[12]")
+    check(lib.tf_finished12(algorithm, out, master.handle, label, len(label), transcript_hash), "finished12")
+    return bytes(_unpack(out, 12))
+
+
+def export12(algorithm: int, master: Secret, label: bytes, seed: bytes, length: int) -> bytes:
+    """RFC 5705, 4: length 1..256 bytes; seed is both randoms and the context, if any, with its length."""
+    if not 1 <= length <= lib.TF_SECRET_MAX:
+        raise ApiMisuse(f"export_keying_material gives 1 to {lib.TF_SECRET_MAX} bytes, not {length}")
+    return prf12(algorithm, master, label, seed, length).reveal()
+
+
+def rsa_premaster(client_version: int) -> bytes:
+    """A client's premaster secret for RSA key transport: the version offered, then 46 random bytes. It must be bytes: cryptography encrypts it."""
+    return client_version.to_bytes(2) + random_bytes(46)
+
+
+def premaster_select(decrypted: bytes, client_version: int, random_premaster: Secret) -> Secret:
+    """RFC 5246, 7.4.7.1: decrypted if it is well formed, else random_premaster; chosen in C, in constant time."""
+    premaster = Secret()
+    code = lib.tf_premaster_select(premaster.handle, decrypted, len(decrypted), client_version, random_premaster.handle)
+    check(code, "premaster_select")
+    return premaster
 
 
 # ---- Key agreement (RFC 8446, 7.4) ----

@@ -150,6 +150,12 @@ class MessageTooLong(PeerError):
     alert = AlertDescription.illegal_parameter
 
 
+class InappropriateFallback(PeerError):
+    """The client came back with an older version than both sides have: someone broke its first attempt (RFC 7507, 3)."""
+
+    alert = AlertDescription.inappropriate_fallback
+
+
 class NoApplicationProtocol(PeerError):
     """No ALPN protocol in common (RFC 7301, 3.2)."""
 

@@ -91,6 +91,21 @@ class VerifyChain(Request):
 Event = HandshakeCompleted | DataReceived | PeerClosed | TicketReceived | KeysUpdated | Request
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class FindSession(Request):
+    """A TLS 1.2 client names a session: answer with what the session store was given to keep under this id, or None."""
+
+    session_id: bytes
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DecryptPremaster(Request):
+    """Decrypt a TLS 1.2 premaster secret (RSA PKCS#1 v1.5, with implicit rejection) with the credential's key: answer with what comes out, bytes."""
+
+    ciphertext: bytes = field(repr=False)
+    credential: Any = None
+
+
 # ---- What an observer sees: every message, secret, key change and decision, in order (ClientConfig.observer, ServerConfig.observer) ----
 
 

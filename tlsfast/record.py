@@ -27,7 +27,7 @@ from tlsfast.registry import ContentType
 PIECE: Final = 1024 * 1024
 _ROOM: Final = PIECE + 16640 + 256
 # A sealed piece: its records' headers, inner types and tags, for the smallest record_size_limit (64) too.
-_SEALED_ROOM: Final = PIECE + 22 * (PIECE // 4096 + 2)
+_SEALED_ROOM: Final = PIECE + 29 * (PIECE // 4096 + 2)
 
 
 class _Scratch:
@@ -139,6 +139,10 @@ class RecordReader:
             lib.tf_record_reader_set_key13(self._context, suite.aead, suite.hash, traffic_secret.handle), "reader key"
         )
         self.suite, self.traffic_secret = suite, traffic_secret
+
+    def set_key12(self, aead: int, key_block: Secret, *, client: bool) -> None:
+        """TLS 1.2: open from the next record on with the client's or the server's keys of the key block."""
+        check(lib.tf_record_reader_set_key12(self._context, aead, key_block.handle, client), "reader key")
 
     def update_key(self) -> None:
         """RFC 8446, 7.2: the next generation of the application traffic secret."""
@@ -261,6 +265,11 @@ class RecordWriter:
                 "writer key",
             )
             self.suite, self.traffic_secret = suite, traffic_secret
+
+    def set_key12(self, aead: int, key_block: Secret, *, client: bool) -> None:
+        """TLS 1.2: seal from here on with the client's or the server's keys of the key block."""
+        with self.lock:
+            check(lib.tf_record_writer_set_key12(self._context, aead, key_block.handle, client), "writer key")
 
     def update_key(self) -> None:
         """RFC 8446, 7.2: the next generation of the application traffic secret."""

@@ -78,11 +78,28 @@ class ExtensionType(IntEnum):
 
 
 class CipherSuite(IntEnum):
-    """RFC 8446, B.4. A suite names its AEAD and hash by itself: see crypto.SUITES."""
+    """RFC 8446, B.4, and the AEAD suites of TLS 1.2. What each names: crypto.SUITES and crypto.SUITES12."""
 
     TLS_AES_128_GCM_SHA256 = 0x1301
     TLS_AES_256_GCM_SHA384 = 0x1302
     TLS_CHACHA20_POLY1305_SHA256 = 0x1303
+
+    # TLS 1.2 (RFC 5289, 7905, 5288): those with a fresh key agreement, then static RSA, which is never on by default.
+    TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256 = 0xC02B
+    TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384 = 0xC02C
+    TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256 = 0xCCA9
+    TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256 = 0xC02F
+    TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384 = 0xC030
+    TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256 = 0xCCA8
+    TLS_RSA_WITH_AES_128_GCM_SHA256 = 0x009C
+    TLS_RSA_WITH_AES_256_GCM_SHA384 = 0x009D
+
+
+class SignallingSuite(IntEnum):
+    """Numbers in a cipher suite list that are no suites (RFC 5746, 3.3; RFC 7507, 2)."""
+
+    TLS_EMPTY_RENEGOTIATION_INFO_SCSV = 0x00FF
+    TLS_FALLBACK_SCSV = 0x5600
 
 
 class NamedGroup(IntEnum):

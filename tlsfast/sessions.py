@@ -18,7 +18,7 @@ from tlsfast import crypto
 from tlsfast.crypto import SHA256, Secret
 from tlsfast.errors import BadRecordMac, ConfigurationError, DecodeError
 from tlsfast.messages.codec import Reader, u8, u16, u32, vec8, vec16, vec24
-from tlsfast.registry import CipherSuite
+from tlsfast.registry import CipherSuite, TLSVersion
 
 SEVEN_DAYS: Final = 604800  # RFC 8446, 4.6.1: the longest that a ticket may live, in seconds
 NAME_LENGTH: Final = 16  # of a ticket key: what a ticket begins with
@@ -120,7 +120,7 @@ class TicketKeyring:
 
 # ---- What a ticket binds ----
 
-STATE_VERSION: Final = 1  # of the encoding: a ticket of another one is no ticket
+STATE_VERSION: Final = 2  # of the encoding: a ticket of another one is no ticket
 MAX_STATE_LENGTH: Final = 16384  # of the encoding: a ticket goes into a ClientHello
 
 
@@ -129,8 +129,9 @@ class TicketState:
     """What a server's ticket carries beside the PSK (SECURITY-BAR, 7): all that a resumed handshake must not differ in or skip.
 
     policy: the digest of the client_auth policy and the credential's names. peer_chain: what the client sent, leaf first, DER; verified_chain: the
-    path that was verified. expires_at: when that path ends. Times are seconds since the epoch."""
+    path that was verified. expires_at: when that path ends. extended: extended_master_secret was used (TLS 1.2). Times: seconds since the epoch."""
 
+    version: TLSVersion = TLSVersion.TLSv1_3
     cipher_suite: CipherSuite
     alpn: str | None = None
     server_name: str | None = None
@@ -141,11 +142,14 @@ class TicketState:
     issued_at: float
     age_add: int
     max_early_data: int = 0
+    extended: bool = True
 
     def encode(self) -> bytes | None:
         """Write it for TicketKeyring.seal. None when the chains are too long for a ticket: then there is none."""
         encoded = (
             u8(STATE_VERSION)
+            + u16(self.version)
+            + u8(int(self.extended))
             + u16(self.cipher_suite)
             + vec8((self.alpn or "").encode())
             + vec16((self.server_name or "").encode())
@@ -171,6 +175,7 @@ class TicketState:
     def _decode(cls, reader: Reader) -> Self | None:
         if reader.u8("version") != STATE_VERSION:
             return None
+        version, extended = TLSVersion(reader.u16("version")), (False, True)[reader.u8("extended")]
         suite = CipherSuite(reader.u16("cipher_suite"))
         alpn, server_name = reader.vec8("alpn").decode(), reader.vec16("server_name").decode()
         policy = reader.vec8("policy")
@@ -181,6 +186,8 @@ class TicketState:
         verified_chain = _read_references(reader.vec24("verified_chain"), peer_chain)
         reader.end()
         return cls(
+            version=version,
+            extended=extended,
             cipher_suite=suite,
             alpn=alpn or None,
             server_name=server_name or None,
@@ -235,7 +242,7 @@ def _read_references(data: bytes, chain: tuple[bytes, ...]) -> tuple[bytes, ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Session:
-    """A session that a client may resume once: the ticket, its PSK, and who the server had shown itself to be. Times are seconds since the epoch."""
+    """A session that a client may resume once: the ticket, its PSK, and who the server had shown itself to be. Times: seconds since the epoch."""
 
     cipher_suite: CipherSuite
     psk: Secret = field(repr=False)
@@ -249,6 +256,9 @@ class Session:
     verified_chain: tuple[bytes, ...] = field(default=(), repr=False)
     chain_expires_at: float | None = None
     expires_at: float
+    version: TLSVersion = TLSVersion.TLSv1_3
+    session_id: bytes = b""  # TLS 1.2 without a ticket; psk is then the master secret, as with one
+    extended: bool = True  # TLS 1.2: extended_master_secret was used
 
     @classmethod
     def from_ticket(
@@ -265,6 +275,9 @@ class Session:
         peer_chain: tuple[bytes, ...] = (),
         verified_chain: tuple[bytes, ...] = (),
         chain_expires_at: float | None = None,
+        version: TLSVersion = TLSVersion.TLSv1_3,
+        session_id: bytes = b"",
+        extended: bool = True,
     ) -> Self:
         """Make the session of a NewSessionTicket. It ends at the earliest of seven days, its lifetime, and the end of the chain that was verified."""
         # RFC 8446, 4.6.1: clients MUST NOT cache tickets for longer than 7 days, regardless of the ticket_lifetime.
@@ -282,6 +295,9 @@ class Session:
             verified_chain=verified_chain,
             chain_expires_at=chain_expires_at,
             expires_at=ends if chain_expires_at is None else min(ends, chain_expires_at),
+            version=version,
+            session_id=session_id,
+            extended=extended,
         )
 
 
@@ -331,3 +347,46 @@ class SessionCache:
         """Forget every session."""
         with self._lock:
             self._sessions.clear()
+
+
+# ---- The server's side of TLS 1.2 session ids ----
+
+
+class SessionStore(Protocol):
+    """Where a TLS 1.2 server keeps sessions by id (RFC 5246, 7.3). What is kept is sealed under a ticket key: a store may lie on another machine."""
+
+    def put(self, session_id: bytes, sealed: bytes, lifetime: int) -> None:
+        """Keep sealed for lifetime seconds."""
+
+    def get(self, session_id: bytes) -> bytes | None:
+        """Give back what is kept, or None."""
+
+
+class MemorySessionStore:
+    """The default store: the newest `size` sessions, in memory. Thread-safe."""
+
+    def __init__(self, size: int = 4096, clock: Callable[[], float] = time.monotonic) -> None:
+        if size < 1:
+            raise ConfigurationError(
+                "a session store has room for at least one session; session_store=None turns it off"
+            )
+        self._size = size
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[bytes, tuple[float, bytes]] = OrderedDict()
+
+    def put(self, session_id: bytes, sealed: bytes, lifetime: int) -> None:
+        """Keep sealed; the oldest makes room."""
+        with self._lock:
+            self._kept[session_id] = (self._clock() + lifetime, sealed)
+            if len(self._kept) > self._size:
+                self._kept.popitem(last=False)
+
+    def get(self, session_id: bytes) -> bytes | None:
+        """Give back what is kept and not expired."""
+        with self._lock:
+            ends, sealed = self._kept.get(session_id, (0.0, b""))
+            if sealed and self._clock() >= ends:
+                del self._kept[session_id]
+                return None
+            return sealed or None

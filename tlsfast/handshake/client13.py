@@ -11,7 +11,7 @@ from tlsfast.crypto import SUITES, Suite
 from tlsfast.errors import IllegalParameter, MissingExtension
 from tlsfast.events import HandshakeCompleted
 from tlsfast.handshake import auth, keys13
-from tlsfast.handshake.flow import Established, Flow, Handshake, Step, expect
+from tlsfast.handshake.flow import Established13, Flow, Handshake, Step, expect
 from tlsfast.handshake.keys13 import HandshakeSecrets
 from tlsfast.handshake.offer import Offer, check_echoes, check_offered
 from tlsfast.messages.extensions import EncryptedExtensionsBlock
@@ -80,7 +80,8 @@ def client_flow13(hs: Handshake, config: ClientConfig, offer: Offer, server_hell
         verified_chain=peer.verified,
     )
     resumption = keys13.resumption_master_secret(hs, application)
-    return Established(completed, suite, application.exporter, resumption, peer.expires_at)
+    exporter = keys13.Exporter13(suite.hash, application.exporter)
+    return Established13(completed, exporter, peer.chain[0] if peer.chain else None, suite, resumption, peer.expires_at)
 
 
 def agree(hs: Handshake, offer: Offer, server_hello: ServerHello) -> tuple[Suite, Session | None, HandshakeSecrets]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Any, TypeVar, overload
+from typing import Any, Protocol, TypeVar, overload
 
 from tlsfast import crypto
 from tlsfast.config import Config
@@ -25,7 +25,7 @@ from tlsfast.handshake.transcript import Transcript
 from tlsfast.messages.handshake import Expected, Message
 from tlsfast.messages.joiner import HandshakeJoiner
 from tlsfast.record import CHANGE_CIPHER_SPEC, RecordReader, RecordWriter
-from tlsfast.registry import CipherSuite, ContentType
+from tlsfast.registry import CipherSuite, ContentType, TLSVersion
 
 M = TypeVar("M", bound=Expected)
 N = TypeVar("N", bound=Expected)
@@ -33,15 +33,35 @@ N = TypeVar("N", bound=Expected)
 Wanted = tuple[type[Expected], ...] | Request
 
 
+class Exporter(Protocol):
+    """Gives keying material bound to the connection."""
+
+    def export(self, label: bytes, context: bytes | None, length: int) -> bytes: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Established:
     """What outlives a handshake: the flow's return value."""
 
     completed: HandshakeCompleted
+    exporter: Exporter
+    server_certificate: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Established13(Established):
+    """What outlives a TLS 1.3 handshake: tickets need the resumption master secret."""
+
     suite: Suite
-    exporter_master: Secret
     resumption_master: Secret
     chain_expires_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Established12(Established):
+    """What outlives a TLS 1.2 handshake: first_finished is the verify_data of tls-unique (RFC 5929, 3)."""
+
+    first_finished: bytes
 
 
 Flow = Generator[Wanted, Any, Established]
@@ -70,11 +90,13 @@ class Handshake:
         "_flight",
         "client_random",
         "config",
+        "early_change_cipher_spec",
         "joiner",
         "observers",
         "reader",
         "server_name",
         "transcript",
+        "version",
         "writer",
     )
 
@@ -87,6 +109,8 @@ class Handshake:
         self.observers: tuple[Callable[[Observation], object], ...] | None = config.observers or None
         self.client_random = b""
         self.server_name: str | None = None
+        self.version: TLSVersion | None = None
+        self.early_change_cipher_spec = False  # one came before the version was known
         self._flight: list[bytes] = []
 
     def use_config(self, config: Config) -> None:
@@ -144,10 +168,32 @@ class Handshake:
         self.writer.set_key13(suite, secret)
         self._keys_changed(True, epoch, suite)
 
+    def read_with12(self, number: CipherSuite, key_block: Secret, *, client: bool) -> None:
+        """TLS 1.2, at the peer's ChangeCipherSpec: receive under its keys of the key block."""
+        if not self.joiner.empty:
+            raise UnexpectedMessage("ChangeCipherSpec came in the middle of a handshake message")
+        self.reader.set_key12(crypto.SUITES12[number].aead, key_block, client=client)
+        if self.observers is not None:
+            self.observe(KeysChanged(False, "application", number))
+
+    def write_with12(self, number: CipherSuite, key_block: Secret, *, client: bool) -> None:
+        """TLS 1.2, after our ChangeCipherSpec: send under our keys of the key block."""
+        self.flush()
+        self.writer.set_key12(crypto.SUITES12[number].aead, key_block, client=client)
+        if self.observers is not None:
+            self.observe(KeysChanged(True, "application", number))
+
     def _keys_changed(self, sending: bool, epoch: str, suite: Suite) -> None:
         if self.observers is not None:
             number = next(number for number, each in crypto.SUITES.items() if each == suite)
             self.observe(KeysChanged(sending, epoch, CipherSuite(number)))
+
+    def use_version(self, version: TLSVersion) -> None:
+        """The version is known: messages are decoded as its own from here on."""
+        if version is TLSVersion.TLSv1_2 and self.early_change_cipher_spec:
+            # CVE-2014-0224: in TLS 1.2 a ChangeCipherSpec may come at one point only
+            raise UnexpectedMessage("a ChangeCipherSpec came before the keys were agreed on")
+        self.version = version
 
     # ---- Telling the observer ----
 

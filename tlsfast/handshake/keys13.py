@@ -31,6 +31,17 @@ class ApplicationSecrets:
     exporter: Secret
 
 
+@dataclass(frozen=True, slots=True)
+class Exporter13:
+    """RFC 8446, 7.5; without a context it is as an empty one."""
+
+    hash: int
+    secret: Secret
+
+    def export(self, label: bytes, context: bytes | None, length: int) -> bytes:
+        return crypto.export(self.hash, self.secret, label, context or b"", length)
+
+
 def handshake_secrets(hs: Handshake, suite: Suite, psk: Secret | None, shared: Secret) -> HandshakeSecrets:
     """From the PSK, if any, and the (EC)DHE secret, at the transcript ClientHello..ServerHello."""
     early = crypto.early_secret(suite.hash, psk)

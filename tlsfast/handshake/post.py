@@ -9,7 +9,7 @@ from tlsfast import crypto
 from tlsfast.config import ClientConfig
 from tlsfast.errors import UnexpectedMessage
 from tlsfast.events import Event, KeysUpdated, TicketReceived
-from tlsfast.handshake.flow import Established, Handshake
+from tlsfast.handshake.flow import Established13, Handshake
 from tlsfast.messages.handshake import KeyUpdate, Message, NewSessionTicket
 from tlsfast.record import RecordWriter
 from tlsfast.registry import CipherSuite, ContentType, KeyUpdateRequest
@@ -19,7 +19,7 @@ from tlsfast.sessions import Session
 MAX_TICKETS = 8
 
 
-def receive(hs: Handshake, established: Established, message: Message, tickets: int) -> Event:
+def receive(hs: Handshake, established: Established13, message: Message, tickets: int) -> Event:
     """Handle one post-handshake message; tickets counts those that came before on this connection."""
     if isinstance(message, KeyUpdate):
         return update_read_key(hs, message)
@@ -45,7 +45,7 @@ def send_key_update(writer: RecordWriter, request: KeyUpdateRequest) -> None:
         writer.update_key()
 
 
-def keep_ticket(hs: Handshake, config: ClientConfig, established: Established, message: NewSessionTicket) -> None:
+def keep_ticket(hs: Handshake, config: ClientConfig, established: Established13, message: NewSessionTicket) -> None:
     """Put the session that a NewSessionTicket stands for into the cache (RFC 8446, 4.6.1)."""
     if config.sessions is None or message.ticket_lifetime == 0:
         return

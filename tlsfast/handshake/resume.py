@@ -15,7 +15,7 @@ from tlsfast.events import HandshakeCompleted
 from tlsfast.handshake import auth
 from tlsfast.handshake.flow import Handshake, Step
 from tlsfast.messages.handshake import ClientHello, NewSessionTicket, truncate
-from tlsfast.registry import CipherSuite, PskKeyExchangeMode
+from tlsfast.registry import CipherSuite, PskKeyExchangeMode, TLSVersion
 from tlsfast.sessions import TicketState
 
 # Identities that are tried (each costs an AEAD): a client with more has more tickets than sense.
@@ -43,7 +43,11 @@ def find_session(
     for index, identity in enumerate(offered.identities[:_MAX_IDENTITIES]):
         opened = config.keyring.open(identity.identity)
         state = TicketState.decode(opened[1]) if opened is not None else None
-        if opened is None or state is None or not acceptable(hs, config, state, suite, credential):
+        if (
+            opened is None
+            or state is None
+            or not acceptable(hs, config, state, suite, credential, config.keyring.lifetime_hint)
+        ):
             continue
         psk = opened[0]
         # RFC 8446, 4.2.11: the server MUST validate the corresponding binder value; if it does not validate, MUST abort the handshake
@@ -59,15 +63,26 @@ def find_session(
 
 
 def acceptable(
-    hs: Handshake, config: ServerConfig, state: TicketState, suite: CipherSuite, credential: Credential
+    hs: Handshake, config: ServerConfig, state: TicketState, suite: CipherSuite, credential: Credential, lifetime: int
+) -> bool:
+    """A TLS 1.3 session whose PSK goes with the suite, and that skips no check."""
+    return (
+        state.version is TLSVersion.TLSv1_3
+        and state.cipher_suite in SUITES
+        and SUITES[state.cipher_suite].hash == SUITES[suite].hash
+        and same_peer_and_policy(hs, config, state, credential, lifetime)
+    )
+
+
+def same_peer_and_policy(
+    hs: Handshake, config: ServerConfig, state: TicketState, credential: Credential, lifetime: int
 ) -> bool:
     """Whether a resumed handshake would skip no check that a full one makes now (SECURITY-BAR 7; CVE-2025-23419)."""
     now = time.time()
     return (
-        SUITES[state.cipher_suite].hash == SUITES[suite].hash
-        and state.server_name == hs.server_name
+        state.server_name == hs.server_name
         and crypto.equal(state.policy, config.policy_digest(credential))
-        and state.issued_at <= now + 60
+        and state.issued_at - 60 <= now <= state.issued_at + lifetime
         and (state.expires_at is None or now < state.expires_at)
         and (config.client_auth != "required" or bool(state.peer_chain))
     )

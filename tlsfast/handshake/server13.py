@@ -13,7 +13,7 @@ from tlsfast.crypto import SUITES
 from tlsfast.errors import CertificateRequired, IllegalParameter, InternalError, MissingExtension
 from tlsfast.events import HandshakeCompleted
 from tlsfast.handshake import auth, keys13, resume
-from tlsfast.handshake.flow import Established, Flow, Handshake, Step, expect
+from tlsfast.handshake.flow import Established13, Flow, Handshake, Step, expect
 from tlsfast.handshake.negotiate import choose_alpn, choose_credential, choose_group, choose_suite
 from tlsfast.messages.extensions import (
     CertificateRequestExtensions,
@@ -115,7 +115,8 @@ def server_flow13(hs: Handshake, config: ServerConfig, hello: ClientHello) -> Fl
         verified_chain=peer.verified,
     )
     resume.send_tickets(hs, config, hello, completed, choice.credential, resumption, peer.expires_at)
-    return Established(completed, suite, application.exporter, resumption, peer.expires_at)
+    exporter = keys13.Exporter13(suite.hash, application.exporter)
+    return Established13(completed, exporter, choice.credential.chain[0], suite, resumption, peer.expires_at)
 
 
 # ---- ClientHello ----

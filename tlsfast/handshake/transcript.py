@@ -13,12 +13,13 @@ class Transcript:
 
     The newest stays outside the hash until the next one comes or digest() is asked, so that `before` and digest_truncated() can leave it out."""
 
-    __slots__ = ("_hash", "_newest", "_raw")
+    __slots__ = ("_hash", "_messages", "_newest", "_raw")
 
     def __init__(self) -> None:
         self._raw: list[bytes] = []
         self._hash: Hash | None = None
         self._newest: bytes | None = None
+        self._messages: list[bytes] | None = None  # TLS 1.2: kept for CertificateVerify, which signs the messages themselves
 
     def add(self, raw: bytes) -> None:
         self.settle()
@@ -28,14 +29,18 @@ class Transcript:
         """Let the newest message be one of those before, without another."""
         if self._newest is None:
             return
+        if self._messages is not None:
+            self._messages.append(self._newest)
         if self._hash is None:
             self._raw.append(self._newest)
         else:
             self._hash.update(self._newest)
         self._newest = None
 
-    def use_hash(self, algorithm: int) -> None:
-        """The suite is known: hash what was kept. A second call must name the same hash."""
+    def use_hash(self, algorithm: int, *, keep_messages: bool = False) -> None:
+        """The suite is known: hash what was kept. A second call must name the same hash. keep_messages: for `messages`."""
+        if keep_messages:
+            self._messages = list(self._raw)
         if self._hash is not None:
             if self._hash.algorithm != algorithm:
                 raise InternalError("the transcript's hash cannot change")
@@ -55,6 +60,14 @@ class Transcript:
         digest = hash_once(algorithm, hello)
         self._raw = [bytes((HandshakeType.message_hash, 0, 0, len(digest))) + digest]
         self.use_hash(algorithm)
+
+    @property
+    def messages(self) -> bytes:
+        """All messages so far, the newest included: what a TLS 1.2 CertificateVerify signs, hashed as its scheme says (RFC 5246, 7.4.8)."""
+        self.settle()
+        if self._messages is None:
+            raise InternalError("the messages were not kept")
+        return b"".join(self._messages)
 
     def digest(self) -> bytes:
         """The transcript hash up to and including the newest message."""
