@@ -41,6 +41,7 @@ def check_retry(offer: Offer, config: ClientConfig, retry: HelloRetryRequest) ->
     """The retry must be a legal answer and must change something."""
     if retry.extensions.supported_versions is None:
         raise MissingExtension("the HelloRetryRequest has no supported_versions")
+    check_version(retry)
     check_echoes(offer, retry)
     check_offered(retry.extensions, offer.extensions | {ExtensionType.cookie}, "HelloRetryRequest")
     group, cookie = retry.extensions.key_share, retry.extensions.cookie
@@ -69,7 +70,7 @@ def check_consistent(server_hello: ServerHello, retry: HelloRetryRequest) -> Non
 # ---- ServerHello (RFC 8446, 4.1.3): what holds for it and for HelloRetryRequest alike ----
 
 
-def check_version(server_hello: ServerHello) -> None:
+def check_version(server_hello: ServerHello | HelloRetryRequest) -> None:
     """RFC 8446, 4.2.1: supported_versions names the version; without it an older one was chosen."""
     version = server_hello.extensions.supported_versions
     if version is None:
@@ -84,6 +85,10 @@ def check_version(server_hello: ServerHello) -> None:
             f"the server speaks {known}; enabled here is TLS 1.3: upgrade the server, or enable that version if this library has it",
             version=chosen,
         )
-    if version != TLSVersion.TLSv1_3 or server_hello.legacy_version != TLSVersion.TLSv1_2:
+    if version != TLSVersion.TLSv1_3:
         # RFC 8446, 4.2.1: a version prior to TLS 1.3, or one not offered, MUST be answered with an "illegal_parameter" alert
         raise IllegalParameter(f"the server chose version 0x{version:04x}, which was not offered")
+    if server_hello.legacy_version != TLSVersion.TLSv1_2:
+        # RFC 9846, 4.1.3: a legacy_version not equal to 0x0303 MUST be answered with a "protocol_version" alert
+        legacy = server_hello.legacy_version
+        raise VersionError(f"legacy_version of the server's hello is 0x{legacy:04x}, not 0x0303", version=legacy)

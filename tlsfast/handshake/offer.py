@@ -124,8 +124,6 @@ def second_offer(hs: Handshake, offer: Offer, retry: HelloRetryRequest, suite: C
 
 def check_echoes(offer: Offer, answer: ServerHello | HelloRetryRequest) -> None:
     """The fields that repeat or choose from ours."""
-    if answer.legacy_version != TLSVersion.TLSv1_2 or answer.extensions.supported_versions != TLSVersion.TLSv1_3:
-        raise IllegalParameter("the server's answer names a version that was not offered")
     if answer.legacy_session_id_echo != offer.hello.legacy_session_id:
         raise IllegalParameter("legacy_session_id_echo is not the session id that was sent")
     if answer.cipher_suite not in offer.hello.cipher_suites:

@@ -42,9 +42,9 @@ def check_version(hello: ClientHello) -> None:
         highest = hello.legacy_version
     elif TLSVersion.TLSv1_3 in offered:
         if hello.legacy_version != TLSVersion.TLSv1_2:
-            raise IllegalParameter(
-                f"legacy_version of a TLS 1.3 ClientHello is 0x{hello.legacy_version:04x}, not 0x0303"
-            )
+            # RFC 9846, 4.1.2: a legacy_version not equal to 0x0303 MUST be answered with a "protocol_version" alert
+            legacy = hello.legacy_version
+            raise VersionError(f"legacy_version of a TLS 1.3 ClientHello is 0x{legacy:04x}, not 0x0303", version=legacy)
         if hello.legacy_compression_methods != b"\0":
             # RFC 8446, 4.1.2: for every TLS 1.3 ClientHello, this vector MUST contain exactly one byte, set to zero
             raise IllegalParameter("a TLS 1.3 ClientHello offers compression")
