@@ -95,6 +95,9 @@ def agree(hs: Handshake, offer: Offer, server_hello: ServerHello) -> tuple[Suite
         # RFC 8446, 4.2.11: MUST verify that the identity is in range and that the suite's hash is the PSK's, else "illegal_parameter"
         if session is None or extensions.pre_shared_key != 0 or SUITES[session.cipher_suite].hash != suite.hash:
             raise IllegalParameter("the server chose a pre-shared key that was not offered for this cipher suite")
+    if extensions.key_share is None and session is not None:
+        # RFC 8446, 4.2.11: MUST verify that key_share is present if psk_key_exchange_modes requires it, else "illegal_parameter"
+        raise IllegalParameter("the server took our pre-shared key without key_share, a mode that was not offered")
     if extensions.key_share is None:
         raise MissingExtension("the ServerHello has no key_share, which every key exchange offered here needs")
     share = offer.shares.get(extensions.key_share.group)
