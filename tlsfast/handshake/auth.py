@@ -138,6 +138,9 @@ def check_certificate_verify(hs: Handshake, leaf: bytes, message: CertificateVer
 
 def check_finished(hs: Handshake, suite: Suite, base_key: Secret, message: Finished) -> None:
     expected = crypto.finished(suite.hash, base_key, hs.transcript.before)
+    if len(message.verify_data) != len(expected):
+        # RFC 8446, 6: a message that cannot be parsed by its syntax, verify_data[Hash.length], MUST earn a "decode_error" alert
+        raise DecodeError(f"verify_data has {len(message.verify_data)} bytes; the suite's hash has {len(expected)}")
     if not crypto.equal(expected, message.verify_data):
         # RFC 8446, 4.4.4: Recipients MUST verify that the contents are correct and if incorrect MUST terminate with a "decrypt_error" alert
         raise DecryptError("Finished does not match: the two sides saw different handshakes")
