@@ -176,6 +176,7 @@ def retry(hs: Handshake, config: ServerConfig, choice: Choice, hello: ClientHell
         hs.reader.skip_early_data(SKIP_APPLICATION_DATA, config.early_data_budget)
     second = yield from expect(ClientHello)
     hs.reader.skip_early_data(0, 0)
+    check_hello(second)
     if unchanging(second) != unchanging(hello):
         raise IllegalParameter("the second ClientHello changes what it must keep")
     if second.extensions.early_data:
