@@ -128,12 +128,12 @@ def check_hello(hello: ClientHello) -> None:
     if extensions.pre_shared_key is not None and extensions.psk_key_exchange_modes is None:
         # RFC 8446, 4.2.9: If clients offer "pre_shared_key" without a "psk_key_exchange_modes" extension, servers MUST abort
         raise MissingExtension("the ClientHello offers pre-shared keys without psk_key_exchange_modes")
-    if extensions.signature_algorithms is None and extensions.pre_shared_key is None:
-        raise MissingExtension("the ClientHello has no signature_algorithms")
-    if extensions.supported_groups is None or extensions.key_share is None:
-        raise MissingExtension("the ClientHello needs both supported_groups and key_share")
-    for entry in extensions.key_share:
-        if entry.group not in extensions.supported_groups:
+    if extensions.pre_shared_key is None and extensions.supported_groups is None:
+        raise MissingExtension("the ClientHello has no supported_groups")
+    if (extensions.supported_groups is None) is not (extensions.key_share is None):
+        raise MissingExtension("the ClientHello needs both supported_groups and key_share, or neither")
+    for entry in extensions.key_share or ():
+        if entry.group not in (extensions.supported_groups or ()):
             # RFC 8446, 4.2.8: MUST NOT offer any KeyShareEntry values for groups not listed in supported_groups
             raise IllegalParameter(
                 f"the ClientHello has a key share for group {entry.group}, which its supported_groups lacks"
@@ -144,6 +144,9 @@ def choose(config: ServerConfig, hello: ClientHello) -> Choice:
     """Suite, group, credential and protocol, all by our preference."""
     suite = choose_suite(config, hello)
     group = choose_group(config, hello)
+    if hello.extensions.signature_algorithms is None:
+        # RFC 8446, 4.2.3, 9.2: MUST abort with a "missing_extension" alert; a ticket may spare its use, but which one is known only later
+        raise MissingExtension("the ClientHello has no signature_algorithms")
     credential, scheme = choose_credential(config, hello)
     return Choice(suite, group, credential, scheme, choose_alpn(config, hello))
 
