@@ -382,9 +382,16 @@ def rewrite(
     if spki is not None:
         fields[6] = spki
     if version is not None:
-        fields[0] = tlv(0xA0, tlv(0x02, bytes([version])))
+        # v1 is the default, which DER leaves out; and a v1 certificate has no extensions.
+        fields = fields[1:-1] if version == 0 else [tlv(0xA0, tlv(0x02, bytes([version]))), *fields[1:]]
     tbs = tlv(0x30, *fields)
     return x509.load_der_x509_certificate(tlv(0x30, tbs, algorithm, tlv(0x03, b"\x00" + _sign(signer, tbs, digest))))
+
+
+def sign_again(cert: x509.Certificate, tbs: bytes, signer: Key) -> bytes:
+    """Make a certificate (DER, perhaps malformed) of given content, signed as cert is."""
+    signature = _sign(signer, tbs, cert.signature_hash_algorithm)
+    return tlv(0x30, tbs, elements(cert.public_bytes(DER))[1], tlv(0x03, b"\x00" + signature))
 
 
 def _sign(signer: Key, data: bytes, digest: hashes.HashAlgorithm | None) -> bytes:

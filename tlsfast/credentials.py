@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import pkcs12
 from cryptography.x509 import ocsp
 
 from tlsfast.certificates import pem, signatures
-from tlsfast.certificates.names import CertificateNames, describe_name, describe_subject, parse_name
+from tlsfast.certificates.names import CertificateNames, describe_name, describe_oid, describe_subject, parse_name
 from tlsfast.certificates.signatures import verify_signature
 from tlsfast.errors import ApiMisuse, ConfigurationError
 from tlsfast.registry import SignatureScheme
@@ -374,7 +374,7 @@ def _schemes_in_chain(certificates: list[x509.Certificate]) -> tuple[SignatureSc
         issuer = next((c for c in certificates if c.subject == certificate.issuer), None)
         scheme = signatures.scheme_of_signature(certificate, issuer)
         if scheme is None:
-            name = certificate.signature_algorithm_oid._name
+            name = describe_oid(certificate.signature_algorithm_oid)
             raise ConfigurationError(
                 f"the certificate {describe_subject(certificate)} is signed with {name}, which TLS 1.3 peers refuse: have it reissued with SHA-256"
             )

@@ -15,6 +15,7 @@ from typing import Literal
 
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
+from cryptography.x509.oid import ExtendedKeyUsageOID
 from cryptography.x509.verification import Criticality, ExtensionPolicy, Policy, PolicyBuilder, Store, VerificationError
 
 from tlsfast.certificates import pem, roots, signatures
@@ -29,6 +30,7 @@ Preset = Literal["webpki", "compat"]
 # SECURITY-BAR 5: what a peer can make us work on.
 MAX_CHAIN = 16
 
+_ANY = ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE
 _DER = serialization.Encoding.DER
 
 
@@ -50,36 +52,43 @@ def _require_cert_sign(policy: Policy, certificate: x509.Certificate, usage: x50
         raise ValueError("keyUsage.keyCertSign must be asserted in a CA certificate")
 
 
-# What public CAs must put into certificates, and what private ones (no key identifiers or usage, other criticality) may leave out. The purposes,
-# names and usages that "compat" takes from the verifier are checked by checks.check_path, for both presets.
-_WEBPKI_CA = ExtensionPolicy.webpki_defaults_ca()
-_WEBPKI_SERVER = ExtensionPolicy.webpki_defaults_ee()
-_COMPAT_CA = (
-    ExtensionPolicy.webpki_defaults_ca()
-    .require_present(x509.BasicConstraints, Criticality.AGNOSTIC, _require_ca)
-    .may_be_present(x509.AuthorityKeyIdentifier, Criticality.AGNOSTIC, None)
-    .may_be_present(x509.SubjectKeyIdentifier, Criticality.AGNOSTIC, None)
-    .may_be_present(x509.KeyUsage, Criticality.AGNOSTIC, _require_cert_sign)
-    .may_be_present(x509.ExtendedKeyUsage, Criticality.AGNOSTIC, None)
-)
-_COMPAT_LEAF = (
-    ExtensionPolicy.webpki_defaults_ee()
-    .may_be_present(x509.AuthorityKeyIdentifier, Criticality.AGNOSTIC, None)
-    .may_be_present(x509.KeyUsage, Criticality.AGNOSTIC, None)
-    .may_be_present(x509.ExtendedKeyUsage, Criticality.AGNOSTIC, None)
-)
-_COMPAT_SERVER = _COMPAT_LEAF.require_present(x509.SubjectAlternativeName, Criticality.AGNOSTIC, None)
-_UNNAMED_SERVER = _WEBPKI_SERVER.require_present(x509.SubjectAlternativeName, Criticality.AGNOSTIC, None)
-# Client certificates are often without subjectAltName: the subject names the client.
-_WEBPKI_CLIENT = _WEBPKI_SERVER.may_be_present(x509.SubjectAlternativeName, Criticality.AGNOSTIC, None)
-_COMPAT_CLIENT = _COMPAT_LEAF.may_be_present(x509.SubjectAlternativeName, Criticality.AGNOSTIC, None)
+def _require_purpose(policy: Policy, certificate: x509.Certificate, usages: x509.ExtendedKeyUsage | None) -> None:
+    if usages is not None and policy.extended_key_usage not in usages and _ANY not in usages:
+        raise ValueError("extendedKeyUsage of a CA certificate must contain the purpose of the leaf")
 
-_POLICIES = {
-    (Purpose.SERVER, False): (_WEBPKI_CA, _WEBPKI_SERVER),
-    (Purpose.CLIENT, False): (_WEBPKI_CA, _WEBPKI_CLIENT),
-    (Purpose.SERVER, True): (_COMPAT_CA, _COMPAT_SERVER),
-    (Purpose.CLIENT, True): (_COMPAT_CA, _COMPAT_CLIENT),
-}
+
+# What public CAs must put into certificates, and what private ones ("compat") may leave out: key identifiers, key usage, criticality. In both,
+# RFC 5280, 4.2.1.6 and 4.2.1.12 leave the criticality of names and purposes to the issuer; the verifier compares a server's name in any case, and
+# checks.check_path compares name and purpose again. Client certificates are often without subjectAltName: the subject names the client.
+def _authority(compat: bool, any_purpose: bool = False) -> ExtensionPolicy:
+    policy = ExtensionPolicy.webpki_defaults_ca()
+    policy = policy.may_be_present(
+        x509.ExtendedKeyUsage, Criticality.AGNOSTIC, None if any_purpose else _require_purpose
+    )
+    if not compat:
+        return policy
+    policy = policy.require_present(x509.BasicConstraints, Criticality.AGNOSTIC, _require_ca)
+    policy = policy.may_be_present(x509.KeyUsage, Criticality.AGNOSTIC, _require_cert_sign)
+    policy = policy.may_be_present(x509.AuthorityKeyIdentifier, Criticality.AGNOSTIC, None)
+    return policy.may_be_present(x509.SubjectKeyIdentifier, Criticality.AGNOSTIC, None)
+
+
+def _end_entity(compat: bool, purpose: Purpose) -> ExtensionPolicy:
+    policy = ExtensionPolicy.webpki_defaults_ee()
+    policy = policy.may_be_present(x509.ExtendedKeyUsage, Criticality.AGNOSTIC, None)
+    if compat:
+        policy = policy.may_be_present(x509.AuthorityKeyIdentifier, Criticality.AGNOSTIC, None)
+        policy = policy.may_be_present(x509.KeyUsage, Criticality.AGNOSTIC, None)
+    if purpose is Purpose.SERVER:
+        return policy.require_present(x509.SubjectAlternativeName, Criticality.AGNOSTIC, None)
+    return policy.may_be_present(x509.SubjectAlternativeName, Criticality.AGNOSTIC, None)
+
+
+_AUTHORITY = {compat: _authority(compat) for compat in (False, True)}
+# For host names with an underscore, which cryptography takes for no subject: the path is found as for a client, but for any purpose, and
+# checks.check_path alone compares name and purpose.
+_AUTHORITY_FOR_ANY = {compat: _authority(compat, any_purpose=True) for compat in (False, True)}
+_END_ENTITY = {(compat, purpose): _end_entity(compat, purpose) for compat in (False, True) for purpose in Purpose}
 
 
 class TrustStore:
@@ -240,18 +249,16 @@ class TrustStore:
 
     def _search(self, sent: list[x509.Certificate], question: Question) -> list[x509.Certificate]:
         """Let cryptography find a path. A verifier freezes the time, so it is made for each call; the store is what is costly."""
-        ca_policy, leaf_policy = _POLICIES[question.purpose, question.compat]
-        if isinstance(question.name, str) and "_" in question.name and not question.compat:
-            # cryptography takes no such name for a subject: it is compared by check_name alone, as under "compat".
-            leaf_policy = _UNNAMED_SERVER
+        name, others = question.name, [c for c in sent[1:] if _usable(c)]
+        unnamed = isinstance(name, str) and "_" in name
+        ca_policy = (_AUTHORITY_FOR_ANY if unnamed else _AUTHORITY)[question.compat]
+        leaf_policy = _END_ENTITY[question.compat, question.purpose]
         builder = PolicyBuilder().store(self._store).time(question.moment).max_chain_depth(MAX_CHAIN)
         builder = builder.extension_policies(ca_policy=ca_policy, ee_policy=leaf_policy)
-        leaf, others = sent[0], [c for c in sent[1:] if _usable(c)]
-        if question.name is None:
-            return builder.build_client_verifier().verify(leaf, others).chain
-        name = question.name
-        subject = x509.DNSName(name.replace("_", "-")) if isinstance(name, str) else x509.IPAddress(name)
-        return builder.build_server_verifier(subject).verify(leaf, others)
+        if name is None or unnamed:
+            return builder.build_client_verifier().verify(sent[0], others).chain
+        subject = x509.DNSName(name) if isinstance(name, str) else x509.IPAddress(name)
+        return builder.build_server_verifier(subject).verify(sent[0], others)
 
 
 def _moment(at: datetime | None) -> datetime:

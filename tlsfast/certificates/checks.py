@@ -18,6 +18,7 @@ from tlsfast.certificates.names import (
     IPAddress,
     common_names,
     describe_name,
+    describe_oid,
     describe_subject,
     is_dns_name,
     mailboxes,
@@ -130,8 +131,7 @@ def check_critical(certificate: x509.Certificate, depth: int) -> None:
     """RFC 5280, 4.2: a critical extension that is not recognized must lead to refusal."""
     for item in certificate.extensions:
         if item.critical and not isinstance(item.value, _PROCESSED):
-            name = item.oid._name if item.oid._name != "Unknown OID" else item.oid.dotted_string
-            what = f"has a critical extension that is not supported ({name})"
+            what = f"has a critical extension that is not supported ({describe_oid(item.oid)})"
             mend = "reissue it without, or with that extension not critical"
             raise fault(UnsupportedCertificate, certificate, depth, "critical extension", what, mend)
 
@@ -176,8 +176,7 @@ def check_signature_algorithm(certificate: x509.Certificate, depth: int) -> None
     """Refuse signatures by weak or unknown algorithms. Not for trust anchors, whose own signature nobody needs."""
     if signatures.scheme_of_signature(certificate, None) is not None:
         return
-    algorithm = certificate.signature_algorithm_oid
-    name = algorithm._name if algorithm._name != "Unknown OID" else algorithm.dotted_string
+    name = describe_oid(certificate.signature_algorithm_oid)
     weak = any(word in name.lower() for word in ("sha1", "md5", "sha224"))
     what = f"is signed with {name}, which {'is broken or too weak' if weak else 'is not supported'}"
     raise fault(
@@ -227,7 +226,7 @@ def _check_purpose(certificate: x509.Certificate, depth: int, question: Question
     # CA/Browser Forum BR, 7.1.2.7.10: anyExtendedKeyUsage MUST NOT be in a server's certificate; for CAs it means no limit.
     if _ANY in usages.value and (depth > 0 or question.compat):
         return
-    named = ", ".join(oid._name if oid._name != "Unknown OID" else oid.dotted_string for oid in usages.value)
+    named = ", ".join(map(describe_oid, usages.value))
     what = f"may not be used for a TLS {question.purpose.value}; its extendedKeyUsage allows only: {named}"
     mend = f"use a certificate with {question.purpose.value}Auth"
     raise fault(UnsupportedCertificate, certificate, depth, "extendedKeyUsage", what, mend)
@@ -296,7 +295,7 @@ def _check_named_in_subject(
     hosts = (
         []
         if named and named.value.get_values_for_type(x509.DNSName)
-        else [n for n in common_names(leaf) if is_dns_name(n)]
+        else [n for n in common_names(leaf) if "." in n and is_dns_name(n)]
     )
     mails = [] if named and named.value.get_values_for_type(x509.RFC822Name) else list(mailboxes(leaf))
     for names, kind, within in ((hosts, x509.DNSName, within_domain), (mails, x509.RFC822Name, within_mailboxes)):

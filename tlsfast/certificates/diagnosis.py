@@ -126,6 +126,12 @@ def _from_verdict(
         bound = [describe_subject(c) for c in path[1:] if extension(c, x509.NameConstraints) is not None]
         what = f"has a name that {', '.join(bound) or 'its issuer'} may not certify: name constraints ({verdict})"
         return fault(CertificateError, leaf, 0, "name constraints", what, "have it issued by a CA that is allowed to")
+    if "nameConstraints extension contains" in verdict:
+        issuers = [(d, c) for d, c in enumerate(path) if extension(c, x509.NameConstraints) is not None]
+        depth, issuer = issuers[-1] if issuers else (0, leaf)
+        what = f"constrains names in a way that is not supported ({verdict})"
+        mend = "reissue it with constraints on DNS names, addresses or e-mail only"
+        return fault(UnsupportedCertificate, issuer, depth, "name constraints", what, mend)
     if "Forbidden public key algorithm" in verdict:
         issuers = list(enumerate(path))[1:]
         depth, issuer = next(

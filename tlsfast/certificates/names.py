@@ -7,7 +7,7 @@ import ipaddress
 from dataclasses import dataclass
 
 from cryptography import x509
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from tlsfast.errors import ApiMisuse
 
@@ -142,6 +142,13 @@ def describe_subject(certificate: x509.Certificate) -> str:
     except ValueError:
         text = ""
     return printable(text) or "(without a name)"
+
+
+def describe_oid(oid: x509.ObjectIdentifier) -> str:
+    """Name an object identifier, or give its number."""
+    if oid == ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE:
+        return "anyExtendedKeyUsage"
+    return oid._name if oid._name != "Unknown OID" else oid.dotted_string
 
 
 def describe_name(name: x509.Name) -> str:

@@ -70,6 +70,7 @@ _DIGESTS: dict[bytes, int] = {
 MALFORMED = (
     ValueError,
     TypeError,
+    LookupError,
     UnsupportedAlgorithm,
     x509.InvalidVersion,
     x509.DuplicateExtension,
