@@ -32,7 +32,8 @@ void tf_aead_wipe(tf_aead_key *key)
 void tf_aead_seal(tf_aead_key *key, uint8_t *out, const uint8_t *nonce, const uint8_t *aad, size_t aad_len, const uint8_t *in, size_t len,
                   int trailer)
 {
-    key->impl->seal(key, out, nonce, aad, aad_len, in, len, trailer);
+    static const uint8_t nothing = 0; /* in may be NULL when len is 0, and NULL plus an offset is not C */
+    key->impl->seal(key, out, nonce, aad, aad_len, len > 0 ? in : &nothing, len, trailer);
     TF_PUBLIC(out, len + (trailer >= 0) + TF_TAG); /* ciphertext and tag go on the wire */
 }
 
