@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import threading
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,6 +33,7 @@ class KeyLog:
             raise ConfigurationError(f"the key log {os.fspath(target)!r} cannot be opened: {error.strerror}") from None
         stream = os.fdopen(descriptor, "a", encoding="ascii", buffering=1)
         self._write = lambda line: stream.write(line + "\n")
+        weakref.finalize(self, stream.close)  # with the last configuration that uses it, and without a ResourceWarning
 
     def __call__(self, seen: Observation) -> None:
         if isinstance(seen, SecretDerived):
