@@ -450,9 +450,7 @@ def ocsp_response(
         builder = builder.responder_id(ocsp.OCSPResponderEncoding.NAME, signer.cert)
     else:
         builder = builder.responder_id(ocsp.OCSPResponderEncoding.HASH, signer.cert)
-    key = signer.key
-    digest = None if isinstance(key, (ed25519.Ed25519PrivateKey, ed448.Ed448PrivateKey)) else hashes.SHA256()
-    return builder.sign(key, digest).public_bytes(DER)
+    return builder.sign(signer.key, _digest_of_list(signer.key)).public_bytes(DER)
 
 
 def make_crl(
@@ -477,6 +475,25 @@ def make_crl(
     for value, critical in extra:
         builder = builder.add_extension(value, critical)
     key = signed_by or ca.key
-    return builder.sign(
-        key, None if isinstance(key, (ed25519.Ed25519PrivateKey, ed448.Ed448PrivateKey)) else hashes.SHA256()
-    )
+    return builder.sign(key, _digest_of_list(key))
+
+
+def _digest_of_list(key: Key) -> hashes.SHA256 | None:
+    return None if isinstance(key, (ed25519.Ed25519PrivateKey, ed448.Ed448PrivateKey)) else hashes.SHA256()
+
+
+def with_sha1(signed: bytes | x509.CertificateRevocationList, signer: Key) -> bytes:
+    """Sign an OCSP response or a CRL again with SHA-1, which the builders do not do."""
+    rsa_key = isinstance(signer, rsa.RSAPrivateKey)
+    oid = bytes.fromhex("06092a864886f70d010105" if rsa_key else "06072a8648ce3d0401")
+    algorithm = tlv(0x30, oid, b"\x05\x00" if rsa_key else b"")
+    if isinstance(signed, bytes):
+        tbs = ocsp.load_der_ocsp_response(signed).tbs_response_bytes
+    else:
+        version, _, *rest = elements(signed.tbs_certlist_bytes)
+        tbs = tlv(0x30, version, algorithm, *rest)
+    whole = tlv(0x30, tbs, algorithm, tlv(0x03, b"\x00" + _sign(signer, tbs, hashes.SHA1())))
+    if isinstance(signed, bytes):
+        basic = bytes.fromhex("06092b0601050507300101")  # id-pkix-ocsp-basic (RFC 6960, 4.2.1)
+        whole = tlv(0x30, b"\x0a\x01\x00", tlv(0xA0, tlv(0x30, basic, tlv(0x04, whole))))
+    return whole
