@@ -16,7 +16,7 @@ from tlsfast.errors import ConfigurationError
 from tlsfast.events import Observation
 from tlsfast.keylog import KeyLog, KeyLogTarget, key_log_from_environment
 from tlsfast.registry import CipherSuite, NamedGroup, SignatureScheme, TLSVersion
-from tlsfast.sessions import SessionCache, TicketKeyring
+from tlsfast.sessions import Keyring, MemorySessionStore, SessionCache, SessionStore, TicketKeyring
 from tlsfast.trust import TrustStore
 
 
@@ -34,7 +34,7 @@ ASK: Final = _Marker.ask
 
 Observer = Callable[[Observation], object]
 
-SIGNATURE_SCHEMES: Final = (
+SIGNATURE_SCHEMES_13: Final = (
     SignatureScheme.ecdsa_secp256r1_sha256,
     SignatureScheme.ed25519,
     SignatureScheme.ecdsa_secp384r1_sha384,
@@ -45,25 +45,37 @@ SIGNATURE_SCHEMES: Final = (
     SignatureScheme.rsa_pss_pss_sha384,
     SignatureScheme.rsa_pss_pss_sha512,
 )
-# In certificates PKCS#1 v1.5 signatures are still what most RSA authorities make (RFC 8446, 4.2.3).
-CERTIFICATE_SIGNATURE_SCHEMES: Final = (
-    *SIGNATURE_SCHEMES,
-    SignatureScheme.ecdsa_secp521r1_sha512,
+# TLS 1.2 has PKCS#1 v1.5 signatures too (RFC 5246, 7.4.1.4.1); never with SHA-1.
+SIGNATURE_SCHEMES: Final = (
+    *SIGNATURE_SCHEMES_13,
     SignatureScheme.rsa_pkcs1_sha256,
     SignatureScheme.rsa_pkcs1_sha384,
     SignatureScheme.rsa_pkcs1_sha512,
 )
-_SUITES_AES_FIRST: Final = (
+# In certificates PKCS#1 v1.5 signatures are still what most RSA authorities make (RFC 8446, 4.2.3).
+CERTIFICATE_SIGNATURE_SCHEMES: Final = (*SIGNATURE_SCHEMES, SignatureScheme.ecdsa_secp521r1_sha512)
+_AES: Final = (
     CipherSuite.TLS_AES_128_GCM_SHA256,
     CipherSuite.TLS_AES_256_GCM_SHA384,
-    CipherSuite.TLS_CHACHA20_POLY1305_SHA256,
 )
-_SUITES_CHACHA_FIRST: Final = (_SUITES_AES_FIRST[2], *_SUITES_AES_FIRST[:2])
+_CHACHA20: Final = (CipherSuite.TLS_CHACHA20_POLY1305_SHA256,)
+_AES_12: Final = (
+    CipherSuite.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+    CipherSuite.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+    CipherSuite.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+    CipherSuite.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+)
+_CHACHA20_12: Final = (
+    CipherSuite.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+    CipherSuite.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+)
 
 
 def default_suites() -> tuple[CipherSuite, ...]:
-    """AES first where the CPU has instructions for it, else ChaCha20 first."""
-    return _SUITES_AES_FIRST if crypto.has_aes() else _SUITES_CHACHA_FIRST
+    """AES first where the CPU has instructions for it, else ChaCha20 first; static RSA never."""
+    if crypto.has_aes():
+        return *_AES, *_CHACHA20, *_AES_12, *_CHACHA20_12
+    return *_CHACHA20, *_AES, *_CHACHA20_12, *_AES_12
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,12 +85,13 @@ class Config:
     trust: whom to believe (client default: the system's store). credentials: our certificates with their keys. alpn: protocol names.
     verify: called with a VerifyChain request after the chain was verified; it raises to refuse, or ASK. observer: called with each Observation.
     keylog: a path, a callable given each line, None for none; the default honours SSLKEYLOGFILE. record_size_limit: the largest record content
-    we take, 64..16385 (RFC 8449), None to not send it. max_handshake_size, max_client_hello_size: bytes of one message."""
+    we take, 64..16385 (RFC 8449), None to not send it. max_handshake_size, max_client_hello_size: bytes of one message.
+    versions: by default those of which cipher_suites has one. require_extended_master_secret: refuse TLS 1.2 without it (RFC 7627)."""
 
     trust: TrustStore | None = None
     credentials: tuple[Credential, ...] = ()
     alpn: tuple[str, ...] = ()
-    versions: tuple[TLSVersion, ...] = (TLSVersion.TLSv1_3,)
+    versions: tuple[TLSVersion, ...] = ()
     cipher_suites: tuple[CipherSuite, ...] = field(default_factory=default_suites)
     groups: tuple[NamedGroup, ...] = crypto.GROUPS
     signature_schemes: tuple[SignatureScheme, ...] = SIGNATURE_SCHEMES
@@ -89,6 +102,7 @@ class Config:
     max_handshake_size: int = 128 * 1024
     max_client_hello_size: int = 64 * 1024
     middlebox_compatibility: bool = True
+    require_extended_master_secret: bool = True
     _keylog: KeyLog | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -96,21 +110,18 @@ class Config:
         self._set("credentials", (credentials,) if isinstance(credentials, Credential) else tuple(credentials))
         self._set("alpn", tuple(self.alpn))
         for name, kind in (
-            ("versions", TLSVersion),
             ("cipher_suites", CipherSuite),
             ("groups", NamedGroup),
             ("signature_schemes", SignatureScheme),
         ):
             self._set(name, _enumerated(name, kind, getattr(self, name)))
-        for version in self.versions:
-            if version is not TLSVersion.TLSv1_3:
-                raise ConfigurationError(f"{version} is not supported; versions may name TLS 1.3")
+        self._set("versions", _versions(self.versions, self.cipher_suites))
         for group in self.groups:
             if group not in crypto.GROUPS:
                 raise ConfigurationError(f"the group {group.name} is not supported")
         for scheme in self.signature_schemes:
             if scheme not in SIGNATURE_SCHEMES:
-                raise ConfigurationError(f"{scheme.name} may not sign a TLS 1.3 handshake")
+                raise ConfigurationError(f"{scheme.name} may not sign a handshake")
         for protocol in self.alpn:
             if not isinstance(protocol, str) or not 1 <= len(protocol.encode()) <= 255:
                 raise ConfigurationError(f"an ALPN protocol is a string of 1 to 255 bytes, not {protocol!r}")
@@ -134,6 +145,26 @@ class Config:
         return tuple(each for each in (self.observer, self._keylog) if each is not None)
 
 
+def _versions(named: Iterable[Any], suites: tuple[CipherSuite, ...]) -> tuple[TLSVersion, ...]:
+    """The versions that are named and have a suite, newest first; by default those that have one."""
+    able = [
+        version
+        for version, table in ((TLSVersion.TLSv1_3, crypto.SUITES), (TLSVersion.TLSv1_2, crypto.SUITES12))
+        if any(suite in table for suite in suites)
+    ]
+    wanted = tuple(named)
+    if not wanted:
+        return tuple(able[:1])
+    for version in _enumerated("versions", TLSVersion, wanted):
+        if version not in (TLSVersion.TLSv1_3, TLSVersion.TLSv1_2):
+            raise ConfigurationError(
+                f"{version} is not supported: it is not secure; versions may name TLS 1.3 and TLS 1.2"
+            )
+        if version not in able:
+            raise ConfigurationError(f"versions names {version}, but cipher_suites has no suite of it")
+    return tuple(version for version in able if version in _enumerated("versions", TLSVersion, wanted))
+
+
 def _enumerated(name: str, kind: type[Any], values: Iterable[Any]) -> tuple[Any, ...]:
     try:
         listed = tuple(dict.fromkeys(kind[value] if isinstance(value, str) else kind(value) for value in values))
@@ -150,12 +181,15 @@ class ClientConfig(Config):
 
     session_cache: a SessionCache, None for no resumption; by default each configuration has one of its own. insecure_skip_verification: accept
     any certificate (the handshake is then open to an attacker in the middle). request_ocsp: ask for an OCSP staple. key_shares: groups sent with
-    the first hello (default: the first of groups)."""
+    the first hello (default: the first of groups). require_secure_renegotiation: refuse TLS 1.2 servers without RFC 5746. fallback_scsv: say that
+    an earlier attempt with a newer version failed (RFC 7507)."""
 
     session_cache: SessionCache | Literal[_Marker.default] | None = DEFAULT
     insecure_skip_verification: bool = False
     request_ocsp: bool = True
     key_shares: tuple[NamedGroup, ...] | None = None
+    require_secure_renegotiation: bool = True
+    fallback_scsv: bool = False
     _cache: SessionCache | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -191,16 +225,19 @@ class ServerConfig(Config):
     None for no resumption; by default each configuration has one of its own. ticket_count: tickets sent after a full handshake.
     on_client_hello: called with the ClientHello, answers another ServerConfig or None; or ASK. strict_sni: refuse names that no credential
     serves, in place of the first credential. early_data_budget: bytes of refused early data that are skipped (RFC 8446, 4.2.10).
-    retry_cookie: put a cookie into HelloRetryRequest."""
+    retry_cookie: put a cookie into HelloRetryRequest. session_store: where TLS 1.2 sessions are kept by id (a SessionStore; None: nowhere; ASK)."""
 
     client_auth: Literal["required", "optional"] | None = None
-    tickets: TicketKeyring | Literal[_Marker.default] | None = DEFAULT
+    tickets: Keyring | Literal[_Marker.default] | None = DEFAULT
     ticket_count: int = 2
     on_client_hello: Callable[[Any], ServerConfig | None] | Literal[_Marker.ask] | None = None
     strict_sni: bool = False
     early_data_budget: int = 16 * 1024
     retry_cookie: bool = False
-    _keyring: TicketKeyring | None = field(default=None, init=False, repr=False, compare=False)
+    session_store: SessionStore | Literal[_Marker.default, _Marker.ask] | None = DEFAULT
+    _keyring: Keyring | None = field(default=None, init=False, repr=False, compare=False)
+    _store: SessionStore | None = field(default=None, init=False, repr=False, compare=False)
+    _store_keyring: Keyring | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         Config.__post_init__(self)
@@ -213,11 +250,35 @@ class ServerConfig(Config):
         if not 0 <= self.ticket_count <= 8:
             raise ConfigurationError("ticket_count lies between 0 and 8")
         self._set("_keyring", TicketKeyring() if isinstance(self.tickets, _Marker) else self.tickets)
+        store = self.session_store
+        if TLSVersion.TLSv1_2 in self.versions:
+            self._set(
+                "_store", MemorySessionStore() if store is DEFAULT else None if isinstance(store, _Marker) else store
+            )
+            self._set("_store_keyring", self._keyring or TicketKeyring())
+        self._check_key_transport()
+
+    def _check_key_transport(self) -> None:
+        """Static RSA suites are enabled by name, and only where decryption is no padding oracle."""
+        if any(suite in crypto.SUITES12 and crypto.SUITES12[suite].exchange == "rsa" for suite in self.cipher_suites):
+            for credential in self.credentials:
+                if credential.can_decrypt:
+                    credential.check_implicit_rejection()
 
     @property
-    def keyring(self) -> TicketKeyring | None:
+    def keyring(self) -> Keyring | None:
         """The ticket keys in use."""
         return self._keyring
+
+    @property
+    def store(self) -> SessionStore | None:
+        """The store of TLS 1.2 sessions in use."""
+        return self._store
+
+    @property
+    def store_keyring(self) -> Keyring | None:
+        """The keys under which sessions lie in the store."""
+        return self._store_keyring
 
     def policy_digest(self, credential: Credential) -> bytes:
         """What a ticket binds, so that it never crosses to a virtual host or a configuration that asks more: the client_auth policy (mode, trust

@@ -38,10 +38,11 @@ from tlsfast.handshake import post
 from tlsfast.handshake.client import client_flow
 from tlsfast.handshake.flow import Established, Established13, Flow, Handshake
 from tlsfast.handshake.server import server_flow
-from tlsfast.messages.handshake import Message, decode_message, name_of
+from tlsfast.messages.handshake import ClientHello, Expected, Message, decode_message, name_of
+from tlsfast.messages.handshake12 import ChangeCipherSpec, HelloRequest
 from tlsfast.messages.joiner import HandshakeJoiner
 from tlsfast.record import RecordReader, RecordWriter
-from tlsfast.registry import AlertDescription, AlertLevel, ContentType, KeyUpdateRequest
+from tlsfast.registry import AlertDescription, AlertLevel, ContentType, KeyUpdateRequest, TLSVersion
 from tlsfast.sniff import foreign_protocol
 
 # SECURITY-BAR 5: records in a row that bring no data and no progress (empty ones, warnings, ChangeCipherSpec, key updates, tickets).
@@ -66,7 +67,7 @@ class Connection:
         self._failure: TLSError | None = None
         self._established: Established | None = None
         self._question: Request | None = None
-        self._expecting: tuple[type[Message], ...] = ()
+        self._expecting: tuple[type[Expected], ...] = ()
         self._started = False  # the first hello was sent or received
         self._peer_closed = False
         self._closed = False
@@ -83,7 +84,7 @@ class Connection:
         return self._failure
 
     @property
-    def expecting(self) -> tuple[type[Message], ...]:
+    def expecting(self) -> tuple[type[Expected], ...]:
         """The handshake messages that may come next; empty after the handshake and once dead."""
         return self._expecting
 
@@ -213,7 +214,7 @@ class Connection:
         if kind == ContentType.alert:
             self._alert(content, events)
         elif kind == ContentType.change_cipher_spec:
-            self._change_cipher_spec(content, protected)
+            self._change_cipher_spec(content, protected, events)
         elif self._established is None:
             raise UnexpectedMessage("application data came before the handshake was complete")
         else:
@@ -224,13 +225,20 @@ class Connection:
         if self._idle > MAX_IDLE_RECORDS:
             raise LimitExceeded(f"the peer sends {what} without end", what=what, limit=MAX_IDLE_RECORDS)
 
-    def _change_cipher_spec(self, content: bytes, protected: bool) -> None:
-        """RFC 8446, 5: dropped if it is the single byte 1, between the first hello and the peer's Finished; else unexpected_message."""
+    def _change_cipher_spec(self, content: bytes, protected: bool, events: list[Event]) -> None:
+        """RFC 8446, 5: in TLS 1.3 dropped, if it is the single byte 1, between the first hello and the peer's Finished; in TLS 1.2 awaited."""
+        awaited = ChangeCipherSpec in self._expecting
         if protected or content != b"\x01" or not self._started or self._established is not None:
             raise UnexpectedMessage("a ChangeCipherSpec record that has no place here")
-        self._count_idle("ChangeCipherSpec records")
+        if self._hs.version is TLSVersion.TLSv1_2 and not awaited:
+            raise UnexpectedMessage("a ChangeCipherSpec came where none was expected")
         if self._hs.observers is not None:
             self._hs.observe(ChangeCipherSpecSeen(False))
+        if awaited:
+            self._resume(ChangeCipherSpec(), events)
+            return
+        self._hs.early_change_cipher_spec = True
+        self._count_idle("ChangeCipherSpec records")
 
     def _alert(self, content: bytes, events: list[Event]) -> None:
         if len(content) != 2:
@@ -239,17 +247,28 @@ class Connection:
         description = AlertDescription(number) if number in set(AlertDescription) else number
         if self._hs.observers is not None:
             self._hs.observe(AlertSeen(False, description))
-        if description == AlertDescription.user_canceled:
+        if description == AlertDescription.user_canceled or self._is_warning(content[0], description):
             self._count_idle("warning alerts")
             return
         # RFC 8446, 6: all alerts but these two are fatal, whatever their level says
         if description == AlertDescription.close_notify and self._established is not None:
             self._peer_closed = True
             events.append(PeerClosed())
+            if self._hs.version is TLSVersion.TLSv1_2:
+                # RFC 5246, 7.2.1: the other party MUST respond with a close_notify alert of its own and close down the connection
+                self.close()
             if self._closed:
                 self._wipe()
             return
         raise self._alert_received(description)
+
+    def _is_warning(self, level: int, description: int) -> bool:
+        """RFC 5246, 7.2: TLS 1.2 has warnings after which the connection goes on; before the version is known, the one that its servers send."""
+        if level != AlertLevel.warning or description == AlertDescription.close_notify:
+            return False
+        if self._hs.version is None:
+            return description == AlertDescription.unrecognized_name and TLSVersion.TLSv1_2 in self._hs.config.versions
+        return self._hs.version is TLSVersion.TLSv1_2
 
     def _alert_received(self, description: AlertDescription | int) -> AlertReceived:
         waited = " or ".join(kind.__name__ for kind in self._expecting)
@@ -264,11 +283,15 @@ class Connection:
     def _message(self, raw: bytes, events: list[Event]) -> None:
         """One whole handshake message: judge its order, add it to the transcript, resume the flow."""
         hs = self._hs
-        message = decode_message(raw)
+        message = decode_message(raw, hs.version is not TLSVersion.TLSv1_2)
         if hs.observers is not None:
             hs.observe(MessageSeen(False, message, raw))
         if self._established is not None:
             self._post_handshake(self._established, message, events)
+            return
+        if isinstance(message, HelloRequest):
+            # RFC 5246, 7.4.1.1: ignored by a client that is negotiating; never part of the transcript
+            self._count_idle("HelloRequest messages")
             return
         if not isinstance(message, self._expecting):
             wanted = " or ".join(kind.__name__ for kind in self._expecting) or "nothing"
@@ -281,13 +304,22 @@ class Connection:
     def _post_handshake(self, established: Established, message: Message, events: list[Event]) -> None:
         self._count_idle("post-handshake messages")
         if not isinstance(established, Established13):
-            raise InternalError("not TLS 1.3")
+            self._refuse_renegotiation(message)
+            return
         event = post.receive(self._hs, established, message, self._tickets)
         if isinstance(event, TicketReceived):
             self._tickets += 1
         if isinstance(event, KeysUpdated) and event.requested:
             self._update_owed = True
         events.append(event)
+
+    def _refuse_renegotiation(self, message: Message) -> None:
+        """TLS 1.2: nothing but a request to renegotiate may come now, and it is refused (RFC 5246, 7.2.2: no_renegotiation)."""
+        if not isinstance(message, HelloRequest | ClientHello):
+            raise UnexpectedMessage(f"{type(message).__name__} may not come after the handshake")
+        with self._writer.lock:
+            if not self._closed:
+                self._send_alert(AlertLevel.warning, AlertDescription.no_renegotiation)
 
     def _resume(self, value: object, events: list[Event] | None, *, failed: bool = False) -> None:
         """Give the flow what it waits for, and take what it wants next."""
@@ -327,11 +359,22 @@ class Connection:
                 return
             taken = writer.send_locked(ContentType.application_data, data)
             while taken < length:
+                if not isinstance(self._established, Established13):
+                    self._end_of_key(taken)
                 post.send_key_update(writer, KeyUpdateRequest.update_not_requested)
                 more = writer.send_locked(ContentType.application_data, memoryview(data)[taken:])
                 if not more:
                     raise InternalError("a fresh key takes no record")
                 taken += more
+
+    def _end_of_key(self, taken: int) -> NoReturn:
+        """TLS 1.2 has no KeyUpdate: at the usage limit (RFC 8446, 5.5) the connection ends in an orderly way."""
+        self.close()
+        raise ConnectionClosed(
+            f"the key's usage limit is reached, and TLS 1.2 cannot change keys: the connection was closed after {taken} bytes of "
+            "this data; go on with the rest over a new one",
+            sent=taken,
+        )
 
     def update_keys(self, *, request_peer: bool = True) -> None:
         """Change our sending key, and ask the peer to change its own (RFC 8446, 4.6.3)."""
@@ -339,6 +382,8 @@ class Connection:
         with self._writer.lock:
             if self._failure is not None or self._closed or self._established is None:
                 self._refuse_sending()
+            if not isinstance(self._established, Established13):
+                raise ApiMisuse("TLS 1.2 cannot change keys: update_keys is for TLS 1.3")
             post.send_key_update(self._writer, request)
 
     def close(self) -> None:

@@ -13,10 +13,11 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import pkcs12
 from cryptography.x509 import ocsp
 
-from tlsfast.certificates import pem, signatures
+from tlsfast.certificates import pem, signatures, signatures12
 from tlsfast.certificates.names import CertificateNames, describe_name, describe_oid, describe_subject, parse_name
 from tlsfast.certificates.signatures import verify_signature
 from tlsfast.errors import ApiMisuse, ConfigurationError
@@ -27,9 +28,10 @@ __all__ = ["Credential", "Signer", "verify_signature"]
 Signer = Callable[[SignatureScheme, bytes], bytes]
 # A certificate, a list of them, or where they are kept.
 ChainSource = pem.Source | x509.Certificate | Sequence["x509.Certificate | bytes"]
-KeySource = pem.Source | signatures.PrivateKey
+KeySource = pem.Source | PrivateKeyTypes
 
 _DER = serialization.Encoding.DER
+EXCHANGES: tuple[signatures12.Exchange, ...] = ("ecdhe", "rsa")
 _SPKI = serialization.PublicFormat.SubjectPublicKeyInfo
 _SUPPORTED = "RSA of 2048 bits or more, RSA-PSS, P-256, P-384 or Ed25519"
 # RFC 8446 has P-521 too, but no configuration of ours offers it: such a credential would never be chosen.
@@ -48,6 +50,10 @@ class Credential:
     signer: Signer | None
     fingerprint: bytes
     names: CertificateNames = field(default_factory=CertificateNames)
+    schemes12: tuple[SignatureScheme, ...] = ()  # what it can sign with in TLS 1.2
+    auth12: str = "ecdsa"  # the kind of TLS 1.2 cipher suite it serves: "rsa" or "ecdsa"
+    exchanges: tuple[signatures12.Exchange, ...] = ()  # the TLS 1.2 key exchanges that its key and keyUsage allow
+    _private: signatures.PrivateKey | None = None
     issuers: tuple[bytes, ...] = ()  # DER names of who signed each certificate, for certificate_authorities
 
     @classmethod
@@ -67,7 +73,7 @@ class Credential:
         certificates, private = _read_both(chain, key, secret)
         certificates = _put_in_order(certificates, private)
         _check_pair(certificates[0], private)
-        return cls._make(certificates, functools.partial(signatures.sign, private), None, ocsp_response)
+        return cls._make(certificates, private, functools.partial(signatures12.sign12, private), None, ocsp_response)
 
     @classmethod
     def external(
@@ -82,12 +88,13 @@ class Credential:
 
         Without sign the connection asks by a Sign event. schemes narrows what the signer can do."""
         certificates = _put_in_order(_read_chain(chain, None)[0], None)
-        return cls._make(certificates, sign, schemes, ocsp_response)
+        return cls._make(certificates, None, sign, schemes, ocsp_response)
 
     @classmethod
     def _make(
         cls,
         certificates: list[x509.Certificate],
+        private: signatures.PrivateKey | None,
         signer: Signer | None,
         schemes: Iterable[SignatureScheme] | None,
         ocsp_response: bytes | None,
@@ -106,17 +113,41 @@ class Credential:
             fingerprint=hashlib.sha256(chain[0]).digest(),
             names=CertificateNames.of(leaf),
             issuers=tuple(certificate.issuer.public_bytes() for certificate in certificates),
+            schemes12=signatures12.schemes12_for(leaf) if schemes is None else tuple(schemes),
+            auth12=signatures12.auth12(leaf),
+            exchanges=tuple(each for each in EXCHANGES if signatures12.allows(leaf, each)),
+            _private=private,
         )
 
     def sign(self, scheme: SignatureScheme, data: bytes) -> bytes:
         """Sign the content of a CertificateVerify (RFC 8446, 4.4.3)."""
-        if scheme not in self.schemes:
+        if scheme not in self.schemes and scheme not in self.schemes12:
             raise ApiMisuse(f"the credential {describe_subject(self.leaf)} cannot sign with {scheme!r}", scheme=scheme)
         if self.signer is None:
             raise ApiMisuse(
                 f"the credential {describe_subject(self.leaf)} has no signer: answer the connection's Sign event"
             )
         return self.signer(scheme, data)
+
+    def allows(self, exchange: signatures12.Exchange) -> bool:
+        """Tell whether the certificate may do a TLS 1.2 key exchange, "ecdhe" or "rsa" (RFC 5246, 7.4.2)."""
+        return exchange in self.exchanges
+
+    @property
+    def can_decrypt(self) -> bool:
+        """Whether RSA key transport can be done here; else a DecryptPremaster event asks."""
+        return self._private is not None and self.auth12 == "rsa"
+
+    def decrypt(self, ciphertext: bytes) -> bytes:
+        """Decrypt a premaster secret. What comes out proves nothing about the ciphertext; ValueError for public facts alone."""
+        if self._private is None:
+            raise ApiMisuse("this credential's key is elsewhere: answer the connection's DecryptPremaster event")
+        return signatures12.decrypt_premaster(self._private, ciphertext)
+
+    def check_implicit_rejection(self) -> None:
+        """Raise ConfigurationError if decryption with this key would be a padding oracle."""
+        if self._private is not None:
+            signatures12.check_implicit_rejection(self._private)
 
     def serves(self, server_name: str) -> bool:
         """Tell whether the certificate is for a name or address, as a client would judge (RFC 9525, 6)."""

@@ -6,7 +6,7 @@ Sources: RFC 8446, 7 (key schedule), RFC 5869 (HKDF), RFC 7748 (X25519), FIPS 18
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import Any, Final, Literal, Self
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -53,8 +53,8 @@ class Suite12:
     hash: int
     key_length: int
     iv_length: int
-    exchange: str
-    auth: str
+    exchange: Literal["ecdhe", "rsa"]
+    auth: Literal["ecdsa", "rsa"]
 
 
 _AES_128_GCM, _AES_256_GCM, _CHACHA20 = (1, SHA256, 16, 4), (2, SHA384, 32, 4), (3, SHA256, 32, 12)

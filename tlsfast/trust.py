@@ -21,7 +21,7 @@ from cryptography.x509.verification import Criticality, ExtensionPolicy, Policy,
 from tlsfast.certificates import pem, roots, signatures
 from tlsfast.certificates.checks import Purpose, Question, check_path
 from tlsfast.certificates.diagnosis import explain
-from tlsfast.certificates.names import IPAddress, parse_name
+from tlsfast.certificates.names import parse_name
 from tlsfast.certificates.revocation import RevocationLists, check_staple
 from tlsfast.errors import BadCertificate, ConfigurationError
 
@@ -195,33 +195,33 @@ class TrustStore:
         return f"<TrustStore {len(self)} roots, {len(self._crls)} CRLs, {self._preset}, {self._digest.hex()[:12]}>"
 
     def verify_server(
-        self, chain: Sequence[bytes], name: str, *, ocsp_response: bytes | None = None, at: datetime | None = None
+        self,
+        chain: Sequence[bytes],
+        name: str,
+        *,
+        ocsp_response: bytes | None = None,
+        at: datetime | None = None,
+        transports_keys: bool = False,
     ) -> VerifiedChain:
         """Verify the chain (DER, leaf first) that a server sent, for the name or address that we meant to reach.
 
-        Raises the CertificateError that says what is wrong; ApiMisuse if the name is no name. at: the moment, now if None."""
-        return self._verify(chain, Purpose.SERVER, parse_name(name), ocsp_response, at)
+        Raises the CertificateError that says what is wrong; ApiMisuse if the name is no name. at: the moment, now if None.
+        transports_keys: for TLS 1.2 with static RSA, where the key must encipher in place of sign."""
+        question = Question(Purpose.SERVER, _moment(at), parse_name(name), self._preset == "compat", transports_keys)
+        return self._verify(chain, question, ocsp_response)
 
     def verify_client(self, chain: Sequence[bytes], *, at: datetime | None = None) -> VerifiedChain:
         """Verify the chain that a client sent. Who the client is stands in its leaf: the alternative names, or the subject."""
-        return self._verify(chain, Purpose.CLIENT, None, None, at)
+        return self._verify(chain, Question(Purpose.CLIENT, _moment(at), None, self._preset == "compat"), None)
 
-    def _verify(
-        self,
-        chain: Sequence[bytes],
-        purpose: Purpose,
-        name: str | IPAddress | None,
-        staple: bytes | None,
-        at: datetime | None,
-    ) -> VerifiedChain:
-        question = Question(purpose, _moment(at), name, self._preset == "compat")
+    def _verify(self, chain: Sequence[bytes], question: Question, staple: bytes | None) -> VerifiedChain:
         sent = _parse(chain)
         leaf = next(iter(sent))
         pinned = sent[leaf] in self._roots
         path = [leaf] if pinned else self._find_path(list(sent), question)
         check_path(path, question, pinned=pinned)
         if not pinned:
-            if purpose is Purpose.SERVER:
+            if question.purpose is Purpose.SERVER:
                 check_staple(path, staple, question.moment)
             self._crls.check(path, question.moment)
         return VerifiedChain(

@@ -71,6 +71,7 @@ class Question:
     moment: datetime
     name: str | IPAddress | None = None
     compat: bool = False
+    transports_keys: bool = False  # TLS 1.2 with static RSA: keyEncipherment is needed in place of digitalSignature
 
 
 def fault(
@@ -197,9 +198,12 @@ def check_leaf(leaf: x509.Certificate, question: Question, *, pinned: bool) -> N
             BadCertificate, leaf, 0, "basicConstraints", what, "issue an end-entity certificate from it and serve that"
         )
     usage = extension(leaf, x509.KeyUsage)
-    if usage is not None and not usage.value.digital_signature:
+    if usage is not None and question.transports_keys and not usage.value.key_encipherment:
+        what = "may not encipher keys: its keyUsage lacks keyEncipherment, which static RSA needs (RFC 5246, 7.4.2)"
+        raise fault(UnsupportedCertificate, leaf, 0, "keyUsage", what, "reissue it with keyEncipherment, or use ECDHE")
+    if usage is not None and not question.transports_keys and not usage.value.digital_signature:
         # RFC 8446, 4.4.2.2: the digitalSignature bit MUST be set if the Key Usage extension is present
-        what = "may not sign: its keyUsage lacks digitalSignature, which TLS 1.3 needs"
+        what = "may not sign: its keyUsage lacks digitalSignature, which TLS 1.3 and ECDHE need"
         raise fault(UnsupportedCertificate, leaf, 0, "keyUsage", what, "reissue it with digitalSignature")
     _check_purpose(leaf, 0, question)
     if question.name is not None:

@@ -22,7 +22,10 @@ RSA_MINIMUM_BITS = 2048
 # Verifying costs the square of the size: a peer must not choose it without bound.
 RSA_MAXIMUM_BITS = 8192
 
-_HASHES: dict[SignatureScheme, Hash] = {
+HASHES: dict[SignatureScheme, Hash] = {
+    SignatureScheme.rsa_pkcs1_sha256: hashes.SHA256(),
+    SignatureScheme.rsa_pkcs1_sha384: hashes.SHA384(),
+    SignatureScheme.rsa_pkcs1_sha512: hashes.SHA512(),
     SignatureScheme.ecdsa_secp256r1_sha256: hashes.SHA256(),
     SignatureScheme.ecdsa_secp384r1_sha384: hashes.SHA384(),
     SignatureScheme.ecdsa_secp521r1_sha512: hashes.SHA512(),
@@ -176,7 +179,7 @@ def _pss_schemes(certificate: x509.Certificate) -> tuple[SignatureScheme, ...]:
         return _PSS
     digest, salt = parameters
     # RFC 4055, 3.1: saltLength in a key is the smallest that may be used; TLS fixes it to the digest's length.
-    return tuple(scheme for scheme in _PSS if _HASHES[scheme].digest_size == digest and salt <= digest)
+    return tuple(scheme for scheme in _PSS if HASHES[scheme].digest_size == digest and salt <= digest)
 
 
 def _pss_parameters(certificate: x509.Certificate) -> tuple[int, int] | None:
@@ -241,7 +244,7 @@ def scheme_of_signature(certificate: x509.Certificate, issuer: x509.Certificate 
     if digest is None:
         return None
     pss = issuer is not None and issuer.public_key_algorithm_oid == PublicKeyAlgorithmOID.RSASSA_PSS
-    return next((s for s in (_PSS if pss else _RSAE) if _HASHES[s].name == digest.name), None)
+    return next((s for s in (_PSS if pss else _RSAE) if HASHES[s].name == digest.name), None)
 
 
 def sign(key: PrivateKey, scheme: SignatureScheme, data: bytes) -> bytes:
@@ -249,8 +252,8 @@ def sign(key: PrivateKey, scheme: SignatureScheme, data: bytes) -> bytes:
     if isinstance(key, ed25519.Ed25519PrivateKey):
         return key.sign(data)
     if isinstance(key, ec.EllipticCurvePrivateKey):
-        return key.sign(data, ec.ECDSA(_HASHES[scheme]))
-    return key.sign(data, _pss_padding(_HASHES[scheme]), _HASHES[scheme])
+        return key.sign(data, ec.ECDSA(HASHES[scheme]))
+    return key.sign(data, _pss_padding(HASHES[scheme]), HASHES[scheme])
 
 
 def _pss_padding(digest: Hash) -> padding.PSS:
@@ -275,25 +278,27 @@ def verify_signature(certificate_der: bytes, scheme: int, signature: bytes, data
         raise UnsupportedCertificate(message, check=error.check, depth=0) from None
     if scheme not in fitting:
         names = ", ".join(s.name for s in fitting) or "no scheme of TLS 1.3"
-        message = f"the peer signed with {_scheme_name(scheme)}, but its certificate's key ({describe_key(certificate)}) fits {names}"
+        message = f"the peer signed with {scheme_name(scheme)}, but its certificate's key ({describe_key(certificate)}) fits {names}"
         raise IllegalParameter(message, scheme=scheme)
     try:
-        _verify(key, SignatureScheme(scheme), signature, data)
+        verify(key, SignatureScheme(scheme), signature, data)
     except InvalidSignature:
-        message = f"the peer's handshake signature ({_scheme_name(scheme)}) does not verify: it lacks its certificate's key, or bytes were changed"
+        message = f"the peer's handshake signature ({scheme_name(scheme)}) does not verify: it lacks its certificate's key, or bytes were changed"
         raise DecryptError(message, scheme=scheme) from None
 
 
-def _verify(key: PublicKey, scheme: SignatureScheme, signature: bytes, data: bytes) -> None:
+def verify(key: PublicKey, scheme: SignatureScheme, signature: bytes, data: bytes) -> None:
+    """Verify data; InvalidSignature when it does not. The scheme fits the key."""
     if isinstance(key, ed25519.Ed25519PublicKey):
         key.verify(signature, data)
     elif isinstance(key, ec.EllipticCurvePublicKey):
-        key.verify(signature, data, ec.ECDSA(_HASHES[scheme]))
+        key.verify(signature, data, ec.ECDSA(HASHES[scheme]))
     else:
-        key.verify(signature, data, _pss_padding(_HASHES[scheme]), _HASHES[scheme])
+        key.verify(signature, data, _pss_padding(HASHES[scheme]), HASHES[scheme])
 
 
-def _scheme_name(scheme: int) -> str:
+def scheme_name(scheme: int) -> str:
+    """The registry's name of a scheme, or its number."""
     try:
         return SignatureScheme(scheme).name
     except ValueError:

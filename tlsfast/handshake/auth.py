@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from tlsfast import crypto
-from tlsfast.config import ASK, ClientConfig, ServerConfig
+from tlsfast.config import ASK, SIGNATURE_SCHEMES_13, ClientConfig, ServerConfig
 from tlsfast.credentials import Credential, verify_signature
 from tlsfast.crypto import Secret, Suite
 from tlsfast.errors import (
@@ -23,6 +23,9 @@ from tlsfast.messages.extensions import CertificateEntryExtensions
 from tlsfast.messages.handshake import Certificate, CertificateEntry, CertificateVerify, Finished
 from tlsfast.registry import ExtensionType, SignatureScheme
 from tlsfast.trust import VerifiedChain
+
+# Bytes of the names of authorities in a CertificateRequest.
+MAX_AUTHORITIES = 16 * 1024
 
 SERVER = b"TLS 1.3, server CertificateVerify"
 CLIENT = b"TLS 1.3, client CertificateVerify"
@@ -82,7 +85,12 @@ def certificate_chain(
 
 
 def verify_server(
-    hs: Handshake, config: ClientConfig, chain: tuple[bytes, ...], staple: bytes | None
+    hs: Handshake,
+    config: ClientConfig,
+    chain: tuple[bytes, ...],
+    staple: bytes | None,
+    *,
+    transports_keys: bool = False,
 ) -> Step[VerifiedChain | None]:
     """Verify the server's chain against our trust and the name we asked for, then ask the verify hook."""
     if not chain:
@@ -92,7 +100,9 @@ def verify_server(
     if not config.insecure_skip_verification:
         if hs.server_name is None:
             raise InternalError("no server_name to verify the certificate for")
-        verified = config.trust_store.verify_server(chain, hs.server_name, ocsp_response=staple)
+        verified = config.trust_store.verify_server(
+            chain, hs.server_name, ocsp_response=staple, transports_keys=transports_keys
+        )
     yield from _verify_hook(config, VerifyChain(chain, hs.server_name, verified.path if verified else (), staple))
     return verified
 
@@ -127,8 +137,8 @@ def verify_again(config: ServerConfig, chain: tuple[bytes, ...], verified: tuple
 
 def check_certificate_verify(hs: Handshake, leaf: bytes, message: CertificateVerify, signer: bytes) -> SignatureScheme:
     """RFC 8446, 4.4.3: the peer holds the leaf's key and saw the same handshake."""
-    offered = hs.config.signature_schemes
-    if message.algorithm not in offered:
+    # RFC 8446, 4.2.3: the rsa_pkcs1 schemes are not defined for use in signed TLS handshake messages
+    if message.algorithm not in hs.config.signature_schemes or message.algorithm not in SIGNATURE_SCHEMES_13:
         raise IllegalParameter(
             f"CertificateVerify is signed with {names(SignatureScheme, (message.algorithm,))}, which was not offered"
         )
@@ -144,3 +154,11 @@ def check_finished(hs: Handshake, suite: Suite, base_key: Secret, message: Finis
     if not crypto.equal(expected, message.verify_data):
         # RFC 8446, 4.4.4: Recipients MUST verify that the contents are correct and if incorrect MUST terminate with a "decrypt_error" alert
         raise DecryptError("Finished does not match: the two sides saw different handshakes")
+
+
+def authorities(config: ServerConfig) -> tuple[bytes, ...]:
+    """DER names of whom client certificates must come from; none where they are so many that they would only burden the client."""
+    if config.trust is None:
+        raise InternalError("client_auth without trust")
+    named = config.trust.subjects
+    return named if sum(len(name) + 2 for name in named) <= MAX_AUTHORITIES else ()

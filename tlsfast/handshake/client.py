@@ -6,6 +6,7 @@ from __future__ import annotations
 from tlsfast.config import ClientConfig
 from tlsfast.crypto import SUITES
 from tlsfast.errors import IllegalParameter, MissingExtension, VersionError
+from tlsfast.handshake.client12 import client_flow12
 from tlsfast.handshake.client13 import client_flow13
 from tlsfast.handshake.flow import Flow, Handshake, expect
 from tlsfast.handshake.negotiate import names
@@ -13,8 +14,9 @@ from tlsfast.handshake.offer import Offer, check_echoes, check_offered, first_of
 from tlsfast.messages.handshake import HelloRetryRequest, ServerHello
 from tlsfast.registry import CipherSuite, ExtensionType, NamedGroup, TLSVersion
 
-# RFC 8446, 4.1.3: the last eight bytes of the random of a server that could have spoken TLS 1.3 but was talked down.
-DOWNGRADE_SENTINELS = (b"DOWNGRD\x01", b"DOWNGRD\x00")
+# RFC 8446, 4.1.3: the last eight bytes of the random of a server that could have spoken TLS 1.3, or TLS 1.2, but was talked down to less.
+SENTINEL_12 = b"DOWNGRD\x01"
+SENTINEL_11 = b"DOWNGRD\x00"
 
 
 def client_flow(hs: Handshake, config: ClientConfig) -> Flow:
@@ -30,7 +32,10 @@ def client_flow(hs: Handshake, config: ClientConfig) -> Flow:
         check_consistent(server_hello, answer)
     else:
         server_hello = answer
-    check_version(server_hello)
+    version = check_version(config, server_hello)
+    hs.use_version(version)
+    if version is TLSVersion.TLSv1_2:
+        return (yield from client_flow12(hs, config, offer, server_hello))
     return (yield from client_flow13(hs, config, offer, server_hello))
 
 
@@ -41,7 +46,7 @@ def check_retry(offer: Offer, config: ClientConfig, retry: HelloRetryRequest) ->
     """The retry must be a legal answer and must change something."""
     if retry.extensions.supported_versions is None:
         raise MissingExtension("the HelloRetryRequest has no supported_versions")
-    check_version(retry)
+    check_version(config, retry)
     check_echoes(offer, retry)
     check_offered(retry.extensions, offer.extensions | {ExtensionType.cookie}, "HelloRetryRequest")
     group, cookie = retry.extensions.key_share, retry.extensions.cookie
@@ -70,20 +75,18 @@ def check_consistent(server_hello: ServerHello, retry: HelloRetryRequest) -> Non
 # ---- ServerHello (RFC 8446, 4.1.3): what holds for it and for HelloRetryRequest alike ----
 
 
-def check_version(server_hello: ServerHello | HelloRetryRequest) -> None:
-    """RFC 8446, 4.2.1: supported_versions names the version; without it an older one was chosen."""
+def check_version(config: ClientConfig, server_hello: ServerHello | HelloRetryRequest) -> TLSVersion:
+    """RFC 8446, 4.1.3, 4.2.1: supported_versions names the version; without it TLS 1.2, if that is enabled, and nobody forced us down to it."""
     version = server_hello.extensions.supported_versions
     if version is None:
-        if server_hello.random[-8:] in DOWNGRADE_SENTINELS:
-            # RFC 8446, 4.1.3: MUST check ... and abort the handshake with an "illegal_parameter" alert
-            raise IllegalParameter(
-                "the server knows TLS 1.3 but chose an older version: someone between us forces a downgrade"
-            )
+        check_downgrade(config, server_hello)
         chosen = server_hello.legacy_version
+        if chosen == TLSVersion.TLSv1_2 and TLSVersion.TLSv1_2 in config.versions:
+            return TLSVersion.TLSv1_2
         known = str(TLSVersion(chosen)) if chosen in set(TLSVersion) else f"0x{chosen:04x}"
+        enabled = " and ".join(map(str, config.versions))
         raise VersionError(
-            f"the server speaks {known}; enabled here is TLS 1.3: upgrade the server, or enable that version if this library has it",
-            version=chosen,
+            f"the server speaks {known}; enabled here: {enabled}. The server must be upgraded", version=chosen
         )
     if version != TLSVersion.TLSv1_3:
         # RFC 8446, 4.2.1: a version prior to TLS 1.3, or one not offered, MUST be answered with an "illegal_parameter" alert
@@ -92,3 +95,11 @@ def check_version(server_hello: ServerHello | HelloRetryRequest) -> None:
         # RFC 9846, 4.1.3: a legacy_version not equal to 0x0303 MUST be answered with a "protocol_version" alert
         legacy = server_hello.legacy_version
         raise VersionError(f"legacy_version of the server's hello is 0x{legacy:04x}, not 0x0303", version=legacy)
+    return TLSVersion.TLSv1_3
+
+
+def check_downgrade(config: ClientConfig, server_hello: ServerHello | HelloRetryRequest) -> None:
+    """RFC 8446, 4.1.3: a TLS 1.3 client MUST check both sentinels, a TLS 1.2 client SHOULD check the second; "illegal_parameter"."""
+    ending = server_hello.random[-8:]
+    if ending == SENTINEL_11 or (ending == SENTINEL_12 and TLSVersion.TLSv1_3 in config.versions):
+        raise IllegalParameter("the server knows a newer version than it chose: someone between us forces a downgrade")

@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from tlsfast.config import ServerConfig
 from tlsfast.credentials import Credential
+from tlsfast.crypto import SUITES, SUITES12
 from tlsfast.errors import HandshakeFailure, NoApplicationProtocol, UnrecognizedName
 from tlsfast.messages.handshake import ClientHello
 from tlsfast.registry import CipherSuite, NamedGroup, SignatureScheme
@@ -21,7 +23,7 @@ def names(kind: type[CipherSuite] | type[NamedGroup] | type[SignatureScheme], nu
 def choose_suite(config: ServerConfig, hello: ClientHello) -> CipherSuite:
     """The first of our suites that the client offers."""
     for suite in config.cipher_suites:
-        if suite in hello.cipher_suites:
+        if suite in SUITES and suite in hello.cipher_suites:
             return suite
     raise HandshakeFailure(
         f"no cipher suite in common: the client offers {names(CipherSuite, hello.cipher_suites)}; enabled here are "
@@ -49,20 +51,24 @@ def choose_group(config: ServerConfig, hello: ClientHello) -> NamedGroup:
     )
 
 
+def candidates(config: ServerConfig, hello: ClientHello) -> tuple[Credential, ...]:
+    """The credentials that serve the name asked for; all of them where none does, unless strict_sni refuses."""
+    asked = hello.extensions.server_name
+    serving = tuple(each for each in config.credentials if asked is not None and each.serves(asked))
+    if not serving and asked is not None and config.strict_sni:
+        raise UnrecognizedName(f"no credential serves the name {asked!r}, and strict_sni is on", name=asked)
+    return serving or config.credentials
+
+
 def choose_credential(config: ServerConfig, hello: ClientHello) -> tuple[Credential, SignatureScheme]:
     """The first credential that serves the name and that the client can verify, with the scheme to sign with (RFC 8446, 4.4.2.2)."""
-    asked = hello.extensions.server_name
-    candidates = [each for each in config.credentials if asked is not None and each.serves(asked)]
-    if not candidates:
-        if asked is not None and config.strict_sni:
-            raise UnrecognizedName(f"no credential serves the name {asked!r}, and strict_sni is on", name=asked)
-        candidates = list(config.credentials)
     offered = hello.extensions.signature_algorithms or ()
-    usable = [(each, scheme) for each in candidates if (scheme := _scheme(config, each, offered)) is not None]
+    serving = candidates(config, hello)
+    usable = [(each, scheme) for each in serving if (scheme := _scheme(config, each.schemes, offered)) is not None]
     if not usable:
         raise HandshakeFailure(
             f"no signature scheme in common: the client offers {names(SignatureScheme, offered)}; the credentials here sign with "
-            f"{names(SignatureScheme, dict.fromkeys(scheme for each in candidates for scheme in each.schemes))}",
+            f"{names(SignatureScheme, dict.fromkeys(scheme for each in serving for scheme in each.schemes))}",
             offered=offered,
         )
     # RFC 8446, 4.4.2.2: a chain signed with what the client can verify, where there is one; else any
@@ -73,11 +79,58 @@ def choose_credential(config: ServerConfig, hello: ClientHello) -> tuple[Credent
     return usable[0]
 
 
-def _scheme(config: ServerConfig, credential: Credential, offered: tuple[int, ...]) -> SignatureScheme | None:
-    for scheme in credential.schemes:
+def _scheme(
+    config: ServerConfig, schemes: tuple[SignatureScheme, ...], offered: tuple[int, ...]
+) -> SignatureScheme | None:
+    for scheme in schemes:
         if scheme in offered and scheme in config.signature_schemes:
             return scheme
     return None
+
+
+# ---- TLS 1.2: suite, group and certificate depend on each other ----
+
+
+@dataclass(frozen=True, slots=True)
+class Choice12:
+    """What a TLS 1.2 server chose from the ClientHello; ecdhe: the group and how it is signed, None for RSA key transport."""
+
+    suite: CipherSuite
+    credential: Credential
+    ecdhe: tuple[NamedGroup, SignatureScheme] | None
+    alpn: str | None
+
+
+def choose12(config: ServerConfig, hello: ClientHello) -> Choice12:
+    """The first of our suites that the client offers and for which there is a certificate, and for ECDHE a group and a signature scheme."""
+    supported = hello.extensions.supported_groups
+    # RFC 8422, 4: without the extension the server is free to choose; P-256 is what every such client has
+    common = [
+        group
+        for group in config.groups
+        if (group in supported if supported is not None else group == NamedGroup.secp256r1)
+    ]
+    offered = hello.extensions.signature_algorithms or ()
+    serving = candidates(config, hello)
+    for suite in config.cipher_suites:
+        if suite not in SUITES12 or suite not in hello.cipher_suites:
+            continue
+        terms = SUITES12[suite]
+        for credential in serving:
+            if credential.auth12 != terms.auth or not credential.allows(terms.exchange):
+                continue
+            if terms.exchange == "rsa":
+                return Choice12(suite, credential, None, choose_alpn(config, hello))
+            scheme = _scheme(config, credential.schemes12, offered)
+            if common and scheme is not None:
+                return Choice12(suite, credential, (common[0], scheme), choose_alpn(config, hello))
+    raise HandshakeFailure(
+        f"nothing in common for TLS 1.2: the client offers the suites {names(CipherSuite, hello.cipher_suites)}, the groups "
+        f"{names(NamedGroup, supported or ())} and the signature schemes {names(SignatureScheme, offered)}; enabled here are "
+        f"{names(CipherSuite, [each for each in config.cipher_suites if each in SUITES12])} and {names(NamedGroup, config.groups)}",
+        offered=hello.cipher_suites,
+        supported=config.cipher_suites,
+    )
 
 
 def choose_alpn(config: ServerConfig, hello: ClientHello) -> str | None:

@@ -14,9 +14,16 @@ from tlsfast.crypto import SUITES, KeyShare
 from tlsfast.errors import IllegalParameter, UnsupportedExtension
 from tlsfast.handshake.flow import Handshake
 from tlsfast.handshake.negotiate import names
-from tlsfast.messages.extensions import ClientHelloExtensions, ExtensionBlock, KeyShareEntry, OfferedPsks, PskIdentity
+from tlsfast.messages.extensions import (
+    ClientHelloExtensions,
+    ExtensionBlock,
+    KeyShareEntry,
+    OfferedPsks,
+    PskIdentity,
+    encode_binders,
+)
 from tlsfast.messages.handshake import ClientHello, HelloRetryRequest, ServerHello, truncate
-from tlsfast.registry import CipherSuite, PskKeyExchangeMode, TLSVersion
+from tlsfast.registry import CipherSuite, PskKeyExchangeMode, SignallingSuite, TLSVersion
 from tlsfast.sessions import Session
 
 
@@ -29,78 +36,107 @@ class Offer:
     session: Session | None
     extensions: frozenset[int]
     retried: bool = False
+    session12: Session | None = None
 
 
 def first_offer(hs: Handshake, config: ClientConfig) -> Offer:
     """Build and send the first ClientHello, with a session of the cache if one fits."""
-    session = None
-    if config.sessions is not None:
-        session = config.sessions.take(config.session_key(hs.server_name), time.time())
-        hashes = {SUITES[suite].hash for suite in config.cipher_suites}
-        if session is not None and SUITES[session.cipher_suite].hash not in hashes:
-            session = None
-    shares: dict[int, KeyShare] = {group: KeyShare(group) for group in config.key_shares or ()}
+    session, session12 = cached_session(hs, config)
+    shares: dict[int, KeyShare] = {}
+    if TLSVersion.TLSv1_3 in config.versions:
+        shares = {group: KeyShare(group) for group in config.key_shares or ()}
+    suites: tuple[int, ...] = tuple(suite for suite in config.cipher_suites if suite_version(suite) in config.versions)
+    if config.fallback_scsv:
+        suites = (*suites, SignallingSuite.TLS_FALLBACK_SCSV)
     hello = ClientHello(
         random=crypto.random_bytes(32),
-        # RFC 8446, D.4: a non-empty session id asks for middlebox compatibility
-        legacy_session_id=crypto.random_bytes(32) if config.middlebox_compatibility else b"",
-        cipher_suites=config.cipher_suites,
-        extensions=ClientHelloExtensions(
-            server_name=dns_name(hs.server_name),
-            supported_groups=config.groups,
-            signature_algorithms=config.signature_schemes,
-            signature_algorithms_cert=CERTIFICATE_SIGNATURE_SCHEMES,
-            alpn=tuple(protocol.encode() for protocol in config.alpn) or None,
-            status_request=config.request_ocsp,
-            key_share=tuple(KeyShareEntry(group, share.public) for group, share in shares.items()),
-            supported_versions=config.versions,
-            psk_key_exchange_modes=(PskKeyExchangeMode.psk_dhe_ke,) if config.sessions is not None else None,
-            record_size_limit=config.record_size_limit,
-        ),
+        legacy_session_id=session_id(config, session12),
+        cipher_suites=suites,
+        extensions=hello_extensions(hs, config, shares, session12),
     )
     hs.client_random = hello.random
     if config.record_size_limit is not None:
         hs.reader.set_limit(config.record_size_limit)
-    hs.writer.set_version(
-        TLSVersion.TLSv1_0
-    )  # RFC 8446, 5.1: an initial ClientHello MAY say 0x0301, for old servers' sake
-    offer = send_hello(hs, hello, shares, session)
+    # RFC 8446, 5.1: an initial ClientHello MAY say 0x0301, for old servers' sake
+    hs.writer.set_version(TLSVersion.TLSv1_0)
+    offer = dataclasses.replace(send_hello(hs, hello, shares, session), session12=session12)
     hs.flush()
     hs.writer.set_version(TLSVersion.TLSv1_2)
     return offer
+
+
+def cached_session(hs: Handshake, config: ClientConfig) -> tuple[Session | None, Session | None]:
+    """A session of the cache that this configuration can resume, as one of TLS 1.3 or of TLS 1.2."""
+    session = (
+        config.sessions.take(config.session_key(hs.server_name), time.time()) if config.sessions is not None else None
+    )
+    if session is None or session.version not in config.versions:
+        return None, None
+    if session.version is TLSVersion.TLSv1_2:
+        return None, session if session.cipher_suite in config.cipher_suites else None
+    hashes = {SUITES[suite].hash for suite in config.cipher_suites if suite in SUITES}
+    return session if SUITES[session.cipher_suite].hash in hashes else None, None
+
+
+def session_id(config: ClientConfig, session12: Session | None) -> bytes:
+    """The id of a TLS 1.2 session; with its ticket, or for middlebox compatibility (RFC 8446, D.4), a random one."""
+    if session12 is not None and not session12.ticket:
+        return session12.session_id
+    compatible = config.middlebox_compatibility and TLSVersion.TLSv1_3 in config.versions
+    return crypto.random_bytes(32) if session12 is not None or compatible else b""
+
+
+def suite_version(suite: int) -> TLSVersion:
+    return TLSVersion.TLSv1_3 if suite in SUITES else TLSVersion.TLSv1_2
+
+
+def hello_extensions(
+    hs: Handshake, config: ClientConfig, shares: dict[int, KeyShare], session12: Session | None
+) -> ClientHelloExtensions:
+    """What both versions need, then what each does."""
+    tls13, tls12 = TLSVersion.TLSv1_3 in config.versions, TLSVersion.TLSv1_2 in config.versions
+    ticket = session12.ticket if session12 is not None else b""
+    return ClientHelloExtensions(
+        server_name=dns_name(hs.server_name),
+        supported_groups=config.groups,
+        signature_algorithms=config.signature_schemes,
+        signature_algorithms_cert=CERTIFICATE_SIGNATURE_SCHEMES,
+        alpn=tuple(protocol.encode() for protocol in config.alpn) or None,
+        status_request=config.request_ocsp,
+        record_size_limit=config.record_size_limit,
+        key_share=tuple(KeyShareEntry(group, share.public) for group, share in shares.items()) if tls13 else None,
+        supported_versions=config.versions if tls13 else None,
+        psk_key_exchange_modes=(PskKeyExchangeMode.psk_dhe_ke,) if tls13 and config.sessions is not None else None,
+        renegotiation_info=b"" if tls12 else None,
+        extended_master_secret=tls12,
+        ec_point_formats=(0,) if tls12 else None,
+        session_ticket=ticket if tls12 and config.sessions is not None else None,
+    )
 
 
 def send_hello(
     hs: Handshake, hello: ClientHello, shares: dict[int, KeyShare], session: Session | None, retried: bool = False
 ) -> Offer:
     """Send a hello, with the session's ticket as its last extension and the binder over all that stands before it (RFC 8446, 4.2.11)."""
-    if session is None:
-        raw = hello.encode()
-    else:
-        algorithm = SUITES[session.cipher_suite].hash
+    raw = hello.encode()
+    if session is not None:
+        suite = SUITES[session.cipher_suite]
         age = int((time.time() - session.received_at) * 1000) + session.age_add
-        identity = PskIdentity(session.ticket, age % 2**32)
-        zeros = bytes(SUITES[session.cipher_suite].hash_length)
-        hello = with_psk(hello, identity, zeros)
+        psks = OfferedPsks((PskIdentity(session.ticket, age % 2**32),), (bytes(suite.hash_length),))
+        hello = dataclasses.replace(hello, extensions=dataclasses.replace(hello.extensions, pre_shared_key=psks))
         truncated = truncate(hello.encode(), hello)
         hs.transcript.settle()
-        key = crypto.binder_key(algorithm, session.psk)
-        binder = crypto.finished(algorithm, key, hs.transcript.digest_truncated(algorithm, truncated))
-        hello = with_psk(hello, identity, binder)
-        raw = hello.encode()
+        key = crypto.binder_key(suite.hash, session.psk)
+        binder = crypto.finished(suite.hash, key, hs.transcript.digest_truncated(suite.hash, truncated))
+        hello = hello.with_binders((binder,))
+        raw = truncated + encode_binders((binder,))
     hs.send_encoded(hello, raw)
-    block = ClientHelloExtensions.decode(hello.extensions.encode()[2:])
-    return Offer(hello, shares, session, frozenset(block.order), retried)
+    return Offer(hello, shares, session, frozenset(hello.extensions.present()), retried)
 
 
 def dns_name(name: str | None) -> str | None:
     """RFC 6066, 3: literal IPv4 and IPv6 addresses are not permitted in server_name."""
     return name if name is not None and isinstance(parse_name(name), str) else None
-
-
-def with_psk(hello: ClientHello, identity: PskIdentity, binder: bytes) -> ClientHello:
-    psks = OfferedPsks((identity,), (binder,))
-    return dataclasses.replace(hello, extensions=dataclasses.replace(hello.extensions, pre_shared_key=psks))
 
 
 def second_offer(hs: Handshake, offer: Offer, retry: HelloRetryRequest, suite: CipherSuite) -> Offer:
@@ -126,7 +162,7 @@ def check_echoes(offer: Offer, answer: ServerHello | HelloRetryRequest) -> None:
     """The fields that repeat or choose from ours."""
     if answer.legacy_session_id_echo != offer.hello.legacy_session_id:
         raise IllegalParameter("legacy_session_id_echo is not the session id that was sent")
-    if answer.cipher_suite not in offer.hello.cipher_suites:
+    if answer.cipher_suite not in offer.hello.cipher_suites or answer.cipher_suite not in SUITES:
         raise IllegalParameter(f"the server chose {names(CipherSuite, (answer.cipher_suite,))}, which was not offered")
     if answer.legacy_compression_method != 0:
         raise IllegalParameter("the server chose a compression method")

@@ -7,10 +7,10 @@ import dataclasses
 from dataclasses import dataclass
 
 from tlsfast import crypto
-from tlsfast.config import CERTIFICATE_SIGNATURE_SCHEMES, ServerConfig
+from tlsfast.config import CERTIFICATE_SIGNATURE_SCHEMES, SIGNATURE_SCHEMES_13, ServerConfig
 from tlsfast.credentials import Credential
 from tlsfast.crypto import SUITES
-from tlsfast.errors import CertificateRequired, IllegalParameter, InternalError, MissingExtension
+from tlsfast.errors import CertificateRequired, IllegalParameter, MissingExtension
 from tlsfast.events import HandshakeCompleted
 from tlsfast.handshake import auth, keys13, resume
 from tlsfast.handshake.flow import Established13, Flow, Handshake, Step, expect
@@ -34,9 +34,6 @@ from tlsfast.messages.handshake import (
 )
 from tlsfast.record import SKIP_APPLICATION_DATA, SKIP_UNDECRYPTABLE
 from tlsfast.registry import CipherSuite, NamedGroup, SignatureScheme, TLSVersion
-
-# DER names of authorities named in a CertificateRequest, in bytes: a system store's hundred names would only burden the client.
-_MAX_AUTHORITIES = 16 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,14 +247,10 @@ def encrypted_extensions(
 
 def certificate_request(config: ServerConfig) -> CertificateRequest:
     """RFC 8446, 4.3.2."""
-    if config.trust is None:
-        raise InternalError("client_auth without trust")
-    authorities = config.trust.subjects
-    named = authorities if sum(len(name) + 2 for name in authorities) <= _MAX_AUTHORITIES else None
     extensions = CertificateRequestExtensions(
-        signature_algorithms=config.signature_schemes,
+        signature_algorithms=tuple(each for each in config.signature_schemes if each in SIGNATURE_SCHEMES_13),
         signature_algorithms_cert=CERTIFICATE_SIGNATURE_SCHEMES,
-        certificate_authorities=named or None,
+        certificate_authorities=auth.authorities(config) or None,
     )
     return CertificateRequest(b"", extensions)
 

@@ -19,7 +19,9 @@ class Transcript:
         self._raw: list[bytes] = []
         self._hash: Hash | None = None
         self._newest: bytes | None = None
-        self._messages: list[bytes] | None = None  # TLS 1.2: kept for CertificateVerify, which signs the messages themselves
+        self._messages: list[bytes] | None = (
+            None  # TLS 1.2: kept for CertificateVerify, which signs the messages themselves
+        )
 
     def add(self, raw: bytes) -> None:
         self.settle()

@@ -148,6 +148,15 @@ class ExtensionBlock:
             parts += self._written(self._last)
         return vec16(b"".join(parts))
 
+    def present(self) -> list[int]:
+        """The numbers of the extensions that encode would write."""
+        known = [
+            int.from_bytes(number)
+            for number, name, _ in self._encoders + self._last
+            if getattr(self, name) is not None and getattr(self, name) is not False
+        ]
+        return known + [number for number, _ in self.unknown]
+
     def _written(self, encoders: _Encoders) -> list[bytes]:
         parts = []
         for number, name, encode in encoders:
