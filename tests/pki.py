@@ -119,6 +119,12 @@ def make_key(kind: str = "p256", slot: str = "leaf") -> Key:
     return _rsa_key(int(kind.removeprefix("rsa").removeprefix("pss")), slot)
 
 
+def rsa_key(entity: Entity) -> rsa.RSAPrivateKey:
+    """Return the key of an entity that is known to have an RSA key."""
+    assert isinstance(entity.key, rsa.RSAPrivateKey)
+    return entity.key
+
+
 def now() -> datetime:
     return datetime.now(UTC).replace(microsecond=0)
 
@@ -338,8 +344,10 @@ def pss_algorithm(digest: str | None = None, salt_length: int | None = None) -> 
         return tlv(0x30, _RSASSA_PSS)
     hash_algorithm = tlv(0x30, bytes.fromhex(_HASH_OIDS[digest]), b"\x05\x00")
     mgf = tlv(0x30, bytes.fromhex("06092a864886f70d010108"), hash_algorithm)
-    salt = tlv(0x02, bytes([salt_length if salt_length is not None else hashes_size(digest)]))
-    return tlv(0x30, _RSASSA_PSS, tlv(0x30, tlv(0xA0, hash_algorithm), tlv(0xA1, mgf), tlv(0xA2, salt)))
+    length = salt_length if salt_length is not None else hashes_size(digest)
+    # DER leaves the default, 20, out.
+    salt = b"" if length == 20 else tlv(0xA2, tlv(0x02, bytes([length])))
+    return tlv(0x30, _RSASSA_PSS, tlv(0x30, tlv(0xA0, hash_algorithm), tlv(0xA1, mgf), salt))
 
 
 def hashes_size(digest: str) -> int:
