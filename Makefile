@@ -76,10 +76,10 @@ fmt: $(VENV)/.with-dev
 	$(BIN)/ruff check -q --fix $(PY_STYLED)
 	$(BIN)/ruff format -q $(PY_STYLED)
 
-dist: build $(VENV)/.with-dev
+dist: build
 	rm -rf dist
 	$(BIN)/python -m build
-	$(BIN)/python -m pytest -q -m slow tests/test_packaging.py $(ARGS)
+	TLSFAST_DIST=dist $(BIN)/python -m pytest -q -m slow tests/test_packaging.py $(ARGS)
 
 build: $(VENV)/.ready
 
