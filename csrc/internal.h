@@ -178,15 +178,16 @@ static inline int tf_aead_verdict(uint8_t *out, size_t len, const uint8_t comput
 
 /* ---- record.c: what protects one direction. A new kind of protection (TLS 1.2) is a new TF_EPOCH_* and its open and seal ---- */
 
-enum { TF_EPOCH_CLEAR = 0, TF_EPOCH_13 = 1 };
+enum { TF_EPOCH_CLEAR = 0, TF_EPOCH_13 = 1, TF_EPOCH_12 = 2 };
 
 typedef struct {
     tf_aead_key key;
     uint64_t sequence; /* of the next record; never wraps */
     uint8_t iv[TF_NONCE];
     int epoch;
-    int error;      /* what every later call answers, or TF_OK */
-    tf_atomic busy; /* one thread at a time; see record.c */
+    size_t explicit_nonce; /* TLS 1.2: bytes of the nonce that stand before the ciphertext: 8 for AES-GCM, else 0 */
+    int error;             /* what every later call answers, or TF_OK */
+    tf_atomic busy;        /* one thread at a time; see record.c */
 } tf_protection;
 
 struct tf_record_reader {

@@ -259,3 +259,95 @@ int tf_finished(int hash, uint8_t *out, const tf_secret *base_key, const uint8_t
     tf_wipe(&key, sizeof key);
     return TF_OK;
 }
+
+/* ---- TLS 1.2: the PRF (RFC 5246, 5) and what is made with it ---- */
+
+/* P_hash(secret, label | seed) = HMAC(secret, A(1) | label | seed) | HMAC(secret, A(2) | ...) ..., A(0) = label | seed, A(i) = HMAC(secret, A(i-1)).
+ */
+static void p_hash(const hmac_key *k, uint8_t *out, size_t len, const uint8_t *label, size_t label_len, const uint8_t *seed, size_t seed_len)
+{
+    size_t length = tf_hash_length(k->inner.hash);
+    uint8_t a[TF_HASH_MAX], t[TF_HASH_MAX];
+    tf_hash inner = k->inner;
+    tf_hash_update(&inner, label, label_len);
+    tf_hash_update(&inner, seed, seed_len);
+    hmac_finish(k, &inner, a);
+    for (size_t done = 0; done < len;) {
+        inner = k->inner;
+        tf_hash_update(&inner, a, length);
+        tf_hash_update(&inner, label, label_len);
+        tf_hash_update(&inner, seed, seed_len);
+        hmac_finish(k, &inner, t);
+        size_t part = len - done < length ? len - done : length;
+        memcpy(out + done, t, part);
+        done += part;
+        inner = k->inner;
+        tf_hash_update(&inner, a, length);
+        hmac_finish(k, &inner, a);
+    }
+    tf_wipe(a, sizeof a);
+    tf_wipe(t, sizeof t);
+}
+
+static int prf12(int hash, uint8_t *out, size_t len, const tf_secret *secret, const uint8_t *label, size_t label_len, const uint8_t *seed,
+                 size_t seed_len)
+{
+    hmac_key k;
+    if (hash != TF_SHA256 && hash != TF_SHA384)
+        return TF_ERR_ARGUMENT;
+    hmac_set_key(&k, hash, secret->bytes, secret->len);
+    p_hash(&k, out, len, label, label_len, seed, seed_len);
+    tf_wipe(&k, sizeof k);
+    return TF_OK;
+}
+
+int tf_prf12(int hash, tf_secret *out, size_t out_len, const tf_secret *secret, const uint8_t *label, size_t label_len, const uint8_t *seed,
+             size_t seed_len)
+{
+    uint8_t bytes[TF_SECRET_MAX];
+    int rc = is_unset(secret) || out_len == 0 || out_len > TF_SECRET_MAX ? TF_ERR_ARGUMENT : TF_OK;
+    if (rc == TF_OK)
+        rc = prf12(hash, bytes, out_len, secret, label, label_len, seed, seed_len);
+    if (rc == TF_OK)
+        tf_secret_set(out, bytes, out_len);
+    else
+        tf_secret_wipe(out);
+    tf_wipe(bytes, sizeof bytes);
+    return rc;
+}
+
+int tf_finished12(int hash, uint8_t *out, const tf_secret *master_secret, const uint8_t *label, size_t label_len, const uint8_t *transcript_hash)
+{
+    enum { VERIFY_DATA = 12 }; /* RFC 5246, 7.4.9 */
+    int rc = is_unset(master_secret) ? TF_ERR_ARGUMENT : TF_OK;
+    if (rc == TF_OK)
+        rc = prf12(hash, out, VERIFY_DATA, master_secret, label, label_len, transcript_hash, tf_hash_length(hash));
+    if (rc != TF_OK)
+        memset(out, 0, VERIFY_DATA);
+    TF_PUBLIC(out, VERIFY_DATA);
+    return rc;
+}
+
+int tf_premaster_select(tf_secret *premaster, const uint8_t *decrypted, size_t len, int client_version, const tf_secret *random_premaster)
+{
+    enum { PREMASTER = 48 };
+    static const uint8_t nothing[1];
+    uint8_t chosen[PREMASTER];
+    if (random_premaster->len != PREMASTER) {
+        tf_secret_wipe(premaster);
+        return TF_ERR_ARGUMENT;
+    }
+    const uint8_t *from = len > 0 ? decrypted : nothing; /* empty after public faults alone: a length or value that the modulus rules out */
+    uint64_t wrong = (uint64_t)len ^ PREMASTER;
+    for (size_t i = 0; i < PREMASTER; i++) {
+        uint64_t inside = 0 - (((uint64_t)i - (uint64_t)len) >> 63); /* all ones if i < len */
+        chosen[i] = (uint8_t)(from[i & (size_t)tf_barrier(inside)] & inside);
+    }
+    wrong |= (uint64_t)(chosen[0] ^ ((unsigned)client_version >> 8 & 0xff)) | (uint64_t)(chosen[1] ^ ((unsigned)client_version & 0xff));
+    uint64_t use_random = tf_mask_nonzero(wrong);
+    for (size_t i = 0; i < PREMASTER; i++)
+        chosen[i] = (uint8_t)tf_select(use_random, random_premaster->bytes[i], chosen[i]);
+    tf_secret_set(premaster, chosen, PREMASTER);
+    tf_wipe(chosen, sizeof chosen);
+    return TF_OK;
+}

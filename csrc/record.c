@@ -1,13 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Record protection (RFC 8446, 5): wire bytes to contents and back, many records a call; sequence numbers, nonces and limits live here. Above it
- * stand the Python readers and writers, below it aead.c. TLS 1.2 will be another epoch beside the clear one and that of TLS 1.3. */
+ * stand the Python readers and writers, below it aead.c. Three epochs: in the clear, TLS 1.3, and TLS
+ * 1.2 (RFC 5246, 6.2.3.3; RFC 5288; RFC 7905). */
 #include "internal.h"
 
 #include <stdlib.h>
 
 enum { CHANGE_CIPHER_SPEC = 20, ALERT = 21, HANDSHAKE = 22, APPLICATION_DATA = 23, HEARTBEAT = 24 }; /* RFC 8446, 5.1; RFC 6520 */
 
-enum { HEADER = TF_RECORD_HEADER, INNER_MAX = TF_RECORD_MAX + 1, CIPHERTEXT_MAX_13 = TF_RECORD_MAX + 256, LIMIT_MIN = 64 };
+enum {
+    HEADER = TF_RECORD_HEADER,
+    AAD_12 = 13,
+    INNER_MAX = TF_RECORD_MAX + 1,
+    CIPHERTEXT_MAX_13 = TF_RECORD_MAX + 256,
+    CIPHERTEXT_MAX_12 = TF_RECORD_MAX + 2048,
+    LIMIT_MIN = 64
+};
 
 /* ---- One thread at a time ---- */
 
@@ -91,6 +99,24 @@ static int set_key13(tf_protection *p, int aead, int hash, const tf_secret *traf
     return rc;
 }
 
+/* RFC 5246, 6.3: one side's key and IV of the key block. RFC 5288, 3: AES-GCM has a fixed IV of 4 bytes; RFC 7905, 2: ChaCha20-Poly1305 one of 12. */
+static int set_key12(tf_protection *p, int aead, const tf_secret *key_block, int client)
+{
+    size_t key_len = tf_aead_key_length(aead), iv_len = aead == TF_CHACHA20_POLY1305 ? TF_NONCE : 4;
+    if (key_len == 0 || key_block->len != 2 * (key_len + iv_len))
+        return TF_ERR_ARGUMENT;
+    const uint8_t *key = key_block->bytes + (client ? 0 : key_len), *iv = key_block->bytes + 2 * key_len + (client ? 0 : iv_len);
+    int rc = tf_aead_set_key(&p->key, aead, key, key_len);
+    if (rc == TF_OK) {
+        memset(p->iv, 0, TF_NONCE);
+        memcpy(p->iv, iv, iv_len);
+        p->sequence = 0;
+        p->epoch = TF_EPOCH_12;
+        p->explicit_nonce = TF_NONCE - iv_len;
+    }
+    return rc;
+}
+
 /* RFC 8446, 5.3: the iv XOR the sequence number in its last 64 bits. Stored as two words, which an implementation can load as such without waiting.
  */
 static void form_nonce(const tf_protection *p, uint8_t nonce[TF_NONCE])
@@ -131,6 +157,14 @@ int tf_record_reader_set_key13(tf_record_reader *reader, int aead, int hash, con
         reader->plaintext_alert = 0;
     }
     return leave(&reader->protection, rc);
+}
+
+int tf_record_reader_set_key12(tf_record_reader *reader, int aead, const tf_secret *key_block, int client)
+{
+    int rc = enter(&reader->protection);
+    if (rc != TF_OK)
+        return rc;
+    return leave(&reader->protection, set_key12(&reader->protection, aead, key_block, client));
 }
 
 int tf_record_reader_allow_plaintext_alert(tf_record_reader *reader)
@@ -201,9 +235,19 @@ static int check_type(const tf_record_reader *reader, int type)
             return reader->skip == TF_SKIP_APPLICATION_DATA ? TF_OK : TF_ERR_UNEXPECTED_MESSAGE;
         return type == HEARTBEAT ? TF_ERR_UNEXPECTED_MESSAGE : TF_OK;
     }
+    if (reader->protection.epoch == TF_EPOCH_12)
+        return type >= CHANGE_CIPHER_SPEC && type <= APPLICATION_DATA ? TF_OK : TF_ERR_UNEXPECTED_MESSAGE;
     if (type == APPLICATION_DATA || type == CHANGE_CIPHER_SPEC || (type == ALERT && reader->plaintext_alert))
         return TF_OK;
     return TF_ERR_UNEXPECTED_MESSAGE; /* RFC 8446, 5: MUST terminate the connection with an "unexpected_message" alert */
+}
+
+/* RFC 8446, 5.1, 5.2; RFC 5246, 6.2.3: the longest fragment. Only protected records may be longer than 2^14. */
+static size_t fragment_max(const tf_record_reader *reader, int type)
+{
+    if (reader->protection.epoch == TF_EPOCH_12)
+        return CIPHERTEXT_MAX_12;
+    return type == APPLICATION_DATA ? CIPHERTEXT_MAX_13 : TF_RECORD_MAX;
 }
 
 /* What can be said before the record is whole. legacy_record_version is ignored (RFC 8446, 5.1), but that another protocol would hardly have a 3
@@ -215,9 +259,8 @@ static int check_header(const tf_record_reader *reader, const record_header *h)
         return rc;
     if (is_clear && h->bytes[1] != 3)
         return TF_ERR_NOT_TLS;
-    /* RFC 8446, 5.1, 5.2: MUST terminate the connection with a "record_overflow" alert. Only protected records may be longer than 2^14. */
-    if (h->length > (h->type == APPLICATION_DATA ? CIPHERTEXT_MAX_13 : TF_RECORD_MAX))
-        return TF_ERR_RECORD_OVERFLOW;
+    if (h->length > fragment_max(reader, h->type))
+        return TF_ERR_RECORD_OVERFLOW; /* RFC 8446, 5.1, 5.2: MUST terminate the connection with a "record_overflow" alert */
     /* RFC 8446, 5.1: MUST NOT send zero-length fragments of Handshake types; 5.4, of Alert. */
     if (h->length == 0 && (h->type == HANDSHAKE || h->type == ALERT))
         return TF_ERR_UNEXPECTED_MESSAGE;
@@ -290,11 +333,63 @@ static int open13(tf_record_reader *reader, const record_header *h, uint8_t *out
     return rc;
 }
 
+/* RFC 5246, 6.2.3.3: seq_num | type | version | length of the plaintext; type and version as they came. */
+static void form_aad12(uint8_t aad[AAD_12], uint64_t sequence, const uint8_t header[HEADER], size_t len)
+{
+    tf_store64be(aad, sequence);
+    memcpy(aad + 8, header, 3);
+    aad[11] = (uint8_t)(len >> 8);
+    aad[12] = (uint8_t)len;
+}
+
+/* RFC 5288, 3: the fixed IV, then the explicit nonce, which stands in the record. */
+static void form_nonce12(const tf_protection *p, uint8_t nonce[TF_NONCE], const uint8_t *explicit_nonce)
+{
+    if (p->explicit_nonce == 0) {
+        form_nonce(p, nonce);
+        return;
+    }
+    memcpy(nonce, p->iv, 4);
+    memcpy(nonce + 4, explicit_nonce, 8);
+}
+
+/* RFC 5246, 6.2.3.3. */
+static int open12(tf_record_reader *reader, const record_header *h, uint8_t *out, const uint8_t *fragment, record_content *content)
+{
+    tf_protection *p = &reader->protection;
+    uint8_t nonce[TF_NONCE], aad[AAD_12];
+    size_t overhead = p->explicit_nonce + TF_TAG, limit = reader->limit < TF_RECORD_MAX ? reader->limit : TF_RECORD_MAX;
+    if (h->length < overhead)
+        return TF_ERR_BAD_RECORD_MAC;
+    if (p->sequence == UINT64_MAX)
+        return TF_ERR_EXHAUSTED; /* RFC 5246, 6.1: MUST NOT wrap */
+    size_t len = h->length - overhead;
+    form_nonce12(p, nonce, fragment);
+    form_aad12(aad, p->sequence, h->bytes, len);
+    fragment += p->explicit_nonce;
+    int rc = tf_aead_open(&p->key, out, nonce, aad, AAD_12, fragment, len, fragment + len);
+    if (rc != TF_OK)
+        return rc;
+    p->sequence++;
+    content->type = h->type;
+    content->len = len;
+    content->is_protected = 1;
+    if (len > limit)
+        rc = TF_ERR_RECORD_OVERFLOW; /* RFC 5246, 6.2.3; RFC 8449, 4 */
+    else if (len == 0 && h->type != APPLICATION_DATA)
+        rc = TF_ERR_UNEXPECTED_MESSAGE; /* RFC 5246, 6.2.1: MUST NOT send zero-length fragments of Handshake, Alert, or ChangeCipherSpec */
+    if (rc != TF_OK && len > 0)
+        tf_wipe(out, len);
+    return rc;
+}
+
 enum { SKIPPED = 1 };
 
 /* One whole record whose header is good and whose output has room. TF_OK, SKIPPED, or its error. */
 static int open_record(tf_record_reader *reader, const record_header *h, uint8_t *out, const uint8_t *fragment, record_content *content)
 {
+    if (reader->protection.epoch == TF_EPOCH_12)
+        return open12(reader, h, out, fragment, content);
     if (h->type == APPLICATION_DATA && reader->protection.epoch == TF_EPOCH_CLEAR) {
         reader->skip_budget -= HEADER + h->length;
         return SKIPPED;
@@ -387,6 +482,11 @@ void tf_record_writer_wipe(tf_record_writer *writer)
     wipe(&writer->protection);
 }
 
+static uint64_t own_limit(int aead)
+{
+    return aead == TF_CHACHA20_POLY1305 ? UINT64_MAX - RESERVE : AES_GCM_RECORDS;
+}
+
 int tf_record_writer_set_key13(tf_record_writer *writer, int aead, int hash, const tf_secret *traffic_secret)
 {
     int rc = enter(&writer->protection);
@@ -394,7 +494,18 @@ int tf_record_writer_set_key13(tf_record_writer *writer, int aead, int hash, con
         return rc;
     rc = set_key13(&writer->protection, aead, hash, traffic_secret);
     if (rc == TF_OK)
-        writer->own_limit = aead == TF_CHACHA20_POLY1305 ? UINT64_MAX - RESERVE : AES_GCM_RECORDS;
+        writer->own_limit = own_limit(aead);
+    return leave(&writer->protection, rc);
+}
+
+int tf_record_writer_set_key12(tf_record_writer *writer, int aead, const tf_secret *key_block, int client)
+{
+    int rc = enter(&writer->protection);
+    if (rc != TF_OK)
+        return rc;
+    rc = set_key12(&writer->protection, aead, key_block, client);
+    if (rc == TF_OK)
+        writer->own_limit = own_limit(aead);
     return leave(&writer->protection, rc);
 }
 
@@ -431,7 +542,9 @@ int tf_record_writer_set_usage_limit(tf_record_writer *writer, uint64_t records)
 
 static size_t content_max(const tf_record_writer *writer, int is_protected)
 {
-    return is_protected ? writer->limit - 1 : TF_RECORD_MAX;
+    if (!is_protected || (writer->protection.epoch == TF_EPOCH_12 && writer->limit > TF_RECORD_MAX))
+        return TF_RECORD_MAX;
+    return writer->protection.epoch == TF_EPOCH_13 ? writer->limit - 1 : writer->limit;
 }
 
 static size_t records_for(size_t len, size_t max)
@@ -443,6 +556,8 @@ size_t tf_record_seal_size(const tf_record_writer *writer, size_t len)
 {
     int is_protected = writer->protection.epoch != TF_EPOCH_CLEAR;
     size_t overhead = is_protected ? TF_RECORD_OVERHEAD : HEADER;
+    if (writer->protection.epoch == TF_EPOCH_12)
+        overhead = HEADER + writer->protection.explicit_nonce + TF_TAG;
     size_t records = records_for(len, content_max(writer, is_protected));
     return records > (SIZE_MAX - len) / overhead ? SIZE_MAX : len + records * overhead;
 }
@@ -480,6 +595,22 @@ static size_t seal13(tf_protection *p, int type, uint8_t *out, const uint8_t *in
     return HEADER + length;
 }
 
+/* RFC 5288, 3: the explicit nonce is the sequence number, which never repeats under a key. */
+static size_t seal12(tf_protection *p, int type, uint8_t *out, const uint8_t *in, size_t len)
+{
+    uint8_t nonce[TF_NONCE], aad[AAD_12], header[HEADER], explicit_nonce[8];
+    size_t length = p->explicit_nonce + len + TF_TAG;
+    write_header(header, type, 0x0303, length);
+    tf_store64be(explicit_nonce, p->sequence);
+    form_nonce12(p, nonce, explicit_nonce);
+    form_aad12(aad, p->sequence, header, len);
+    memcpy(out, header, HEADER);
+    memcpy(out + HEADER, explicit_nonce, p->explicit_nonce);
+    tf_aead_seal(&p->key, out + HEADER + p->explicit_nonce, nonce, aad, AAD_12, in, len, -1);
+    p->sequence++;
+    return HEADER + length;
+}
+
 static size_t write_clear(uint8_t *out, int type, int version, const uint8_t *in, size_t len)
 {
     write_header(out, type, version, len);
@@ -505,7 +636,12 @@ static int seal_records(tf_record_writer *writer, int type, uint8_t *out, size_t
     for (; records > 0; records--) {
         const uint8_t *part = len > 0 ? in + r->consumed : in;
         size_t part_len = len - r->consumed < max ? len - r->consumed : max;
-        r->written += is_protected ? seal13(p, type, out + r->written, part, part_len) : write_clear(out + r->written, type, version, part, part_len);
+        if (!is_protected)
+            r->written += write_clear(out + r->written, type, version, part, part_len);
+        else if (p->epoch == TF_EPOCH_12)
+            r->written += seal12(p, type, out + r->written, part, part_len);
+        else
+            r->written += seal13(p, type, out + r->written, part, part_len);
         r->consumed += part_len;
     }
     return TF_OK;

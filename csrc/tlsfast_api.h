@@ -190,6 +190,23 @@ int tf_ticket_seal(uint8_t *out, size_t cap, const uint8_t *name, const tf_secre
  * is zeroed. TF_ERR_BAD_RECORD_MAC for any that is not ours. */
 int tf_ticket_open(tf_secret *psk, uint8_t *state, size_t cap, size_t *state_len, const tf_secret *ticket_key, const uint8_t *ticket, size_t len);
 
+/* ---- TLS 1.2 (RFC 5246, 5, 6.3, 7.4.9, 8.1; RFC 5288; RFC 7627; RFC 7905) ---- */
+
+/* out = the first out_len bytes (<= TF_SECRET_MAX) of PRF(secret, label, seed), P_hash with TF_SHA256 or TF_SHA384. out may be secret. */
+int tf_prf12(int hash, tf_secret *out, size_t out_len, const tf_secret *secret, const uint8_t *label, size_t label_len, const uint8_t *seed,
+             size_t seed_len);
+/* verify_data, 12 bytes: PRF(master_secret, label, transcript_hash); label is "client finished" or "server finished". */
+int tf_finished12(int hash, uint8_t *out, const tf_secret *master_secret, const uint8_t *label, size_t label_len, const uint8_t *transcript_hash);
+/* The server's side of RSA key transport (RFC 5246, 7.4.7.1), in constant time: premaster = decrypted if its length is 48 and its first two bytes are
+ * client_version, else random_premaster (48 bytes, made before decryption). The choice shows neither in time nor in the result. */
+int tf_premaster_select(tf_secret *premaster, const uint8_t *decrypted, size_t len, int client_version, const tf_secret *random_premaster);
+/* Protect from now on with the keys of one side of the key block client_write_key | server_write_key | client_write_IV | server_write_IV (RFC
+ * 5246, 6.3; IV 4 bytes for AES-GCM, whose explicit nonce is the sequence number; 12 for ChaCha20-Poly1305). client: 1 for the client's keys, 0 for
+ * the server's. The sequence number starts at 0. In this epoch a record's type is outside and its version must be 0x0303; ChangeCipherSpec is
+ * protected too. */
+int tf_record_reader_set_key12(tf_record_reader *reader, int aead, const tf_secret *key_block, int client);
+int tf_record_writer_set_key12(tf_record_writer *writer, int aead, const tf_secret *key_block, int client);
+
 /* ---- For test vectors and micro-benchmarks alone: the only calls that take a nonce ---- */
 
 /* out takes len + 16 bytes. In place (out == in) is allowed. key: 16 or 32 bytes as the AEAD says; nonce: 12. */
