@@ -18,6 +18,7 @@ from tlsfast import (
     ServerConfig,
     ServerConnection,
     TLSError,
+    TLSVersion,
     TrustStore,
 )
 from tlsfast.connection import Connection
@@ -49,11 +50,13 @@ def trust() -> TrustStore:
 
 
 def client_config(**changes: object) -> ClientConfig:
-    return ClientConfig(**{"trust": trust(), "keylog": None, **changes})
+    """TLS 1.3 alone, unless versions says otherwise: most tests here are about that version's own rules."""
+    return ClientConfig(**{"trust": trust(), "keylog": None, "versions": [TLSVersion.TLSv1_3], **changes})
 
 
 def server_config(**changes: object) -> ServerConfig:
-    return ServerConfig(**{"credentials": [credential()], "keylog": None, **changes})
+    """TLS 1.3 alone, unless versions says otherwise."""
+    return ServerConfig(**{"credentials": [credential()], "keylog": None, "versions": [TLSVersion.TLSv1_3], **changes})
 
 
 def whole(wire: bytes) -> Iterator[bytes]:

@@ -154,7 +154,7 @@ def _versions(named: Iterable[Any], suites: tuple[CipherSuite, ...]) -> tuple[TL
     ]
     wanted = tuple(named)
     if not wanted:
-        return tuple(able[:1])
+        return tuple(able)
     for version in _enumerated("versions", TLSVersion, wanted):
         if version not in (TLSVersion.TLSv1_3, TLSVersion.TLSv1_2):
             raise ConfigurationError(
