@@ -35,6 +35,7 @@ from tlsfast.events import (
     TicketReceived,
 )
 from tlsfast.handshake import post
+from tlsfast.handshake.bindings import channel_binding
 from tlsfast.handshake.client import client_flow
 from tlsfast.handshake.flow import Established, Established13, Flow, Handshake
 from tlsfast.handshake.server import server_flow
@@ -405,6 +406,13 @@ class Connection:
             raise ApiMisuse("export_keying_material needs a complete handshake")
         name = label.encode("ascii") if isinstance(label, str) else label
         return self._established.exporter.export(name, context, length)
+
+    def channel_binding(self, kind: str) -> bytes:
+        """The channel binding "tls-exporter", "tls-server-end-point" or, in TLS 1.2, "tls-unique". ApiMisuse where there is none that is safe."""
+        self._check_alive()
+        if self._established is None:
+            raise ApiMisuse("channel_binding needs a complete handshake")
+        return channel_binding(self._established, kind)
 
     def _check_alive(self) -> None:
         if self._failure is not None:

@@ -23,7 +23,7 @@ from tlsfast.errors import (
 )
 from tlsfast.registry import ContentType
 
-# One call opens or seals at most this much: the scratch buffer below bounds it. Larger pieces cost fewer joins of large bytes, whose pages are new each time.
+# One call opens or seals at most this much; the scratch buffer below bounds it. Larger pieces cost fewer joins, whose pages are new each time.
 PIECE: Final = 1024 * 1024
 _ROOM: Final = PIECE + 16640 + 256
 # A sealed piece: its records' headers, inner types and tags, for the smallest record_size_limit (64) too.

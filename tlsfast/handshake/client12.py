@@ -91,7 +91,7 @@ def client_flow12(hs: Handshake, config: ClientConfig, offer: Offer, server_hell
     keep_session(hs, config, agreed, session, peer, ticket, session_id)
     group = NamedGroup(key_exchange.group) if key_exchange is not None else None
     completed = auth12.completed(hs, agreed.number, agreed.alpn, peer.chain, peer.verified, group=group, scheme=scheme)
-    return Established12(completed, session, peer.chain[0], finished)
+    return Established12(completed, session, peer.chain[0], finished, agreed.extended)
 
 
 def resume(hs: Handshake, config: ClientConfig, agreed: Agreed, old: Session, session_id: bytes) -> Flow:
@@ -114,7 +114,7 @@ def resume(hs: Handshake, config: ClientConfig, agreed: Agreed, old: Session, se
         # RFC 5077, 3.3: without a new ticket the old one, or the session id, serves again
         config.sessions.put(config.session_key(hs.server_name), old)
     completed = auth12.completed(hs, agreed.number, agreed.alpn, peer.chain, peer.verified, resumed=True)
-    return Established12(completed, session, peer.chain[0] if peer.chain else None, finished)
+    return Established12(completed, session, peer.chain[0] if peer.chain else None, finished, agreed.extended)
 
 
 # ---- ServerHello ----

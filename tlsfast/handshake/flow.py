@@ -62,6 +62,7 @@ class Established12(Established):
     """What outlives a TLS 1.2 handshake: first_finished is the verify_data of tls-unique (RFC 5929, 3)."""
 
     first_finished: bytes
+    extended: bool  # extended_master_secret was used
 
 
 Flow = Generator[Wanted, Any, Established]

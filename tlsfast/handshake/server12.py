@@ -94,7 +94,7 @@ def server_flow12(hs: Handshake, config: ServerConfig, hello: ClientHello) -> Fl
     hs.write_with12(choice.suite, key_block, client=False)
     key_block.wipe()
     keys12.send_finished(hs, session, SERVER_FINISHED)
-    return Established12(completed, session, choice.credential.chain[0], finished)
+    return Established12(completed, session, choice.credential.chain[0], finished, session.extended)
 
 
 def resume(hs: Handshake, config: ServerConfig, hello: ClientHello, choice: Choice12, old: resume12.Old) -> Flow:
@@ -115,7 +115,7 @@ def resume(hs: Handshake, config: ServerConfig, hello: ClientHello, choice: Choi
     keys12.check_finished(hs, session, CLIENT_FINISHED, (yield from expect(Finished12)))
     peer = old.state
     completed = auth12.completed(hs, choice.suite, choice.alpn, peer.peer_chain, peer.verified_chain, resumed=True)
-    return Established12(completed, session, choice.credential.chain[0], finished)
+    return Established12(completed, session, choice.credential.chain[0], finished, session.extended)
 
 
 # ---- The hellos ----
