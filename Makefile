@@ -26,7 +26,7 @@ FUZZ_SECONDS ?= 300
 ARGS ?=
 
 C_FILES := $(sort $(shell find csrc -name '*.[ch]'))
-C_STYLED = $(sort $(shell find csrc tests fuzz -name '*.[ch]'))
+C_STYLED = $(sort $(shell find csrc tests $(wildcard fuzz) -name "*.[ch]"))
 PY_STYLED := setup.py build_ffi.py tlsfast tests tools $(wildcard bench) $(wildcard fuzz)
 
 .PHONY: demo test interop check fmt-check lint types c-test ct qemu fuzz bench fmt dist build clean
@@ -52,8 +52,16 @@ lint: $(VENV)/.with-dev
 types: build $(VENV)/.with-dev
 	$(BIN)/mypy
 
+# Under sanitizers, then as the extension is compiled.
 c-test:
 	@sh tests/c/run_sanitize.sh
+	@rm -rf build/c && mkdir -p build/c
+	@cd build/c && $(CC) -std=c11 -O3 -fno-strict-aliasing -c $(addprefix ../../,$(filter %.c,$(C_FILES)))
+	@for test in tests/c/test_*.c; do \
+	    program=build/c/$$(basename $$test .c); \
+	    $(CC) -std=c11 -O3 $$test build/c/*.o -o $$program && said=$$($$program) || { echo "FAIL  native $$test"; exit 1; }; \
+	    echo "ok    native $$(basename $$test): $$(echo "$$said" | tail -n 1)"; \
+	done
 
 ct:
 	@sh tests/c/run_ct.sh
@@ -63,7 +71,7 @@ qemu:
 
 fuzz: build $(VENV)/.with-fuzz
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) sh fuzz/run_libfuzzer.sh
-	@for target in fuzz/fuzz_*.py; do \
+	@for target in $(wildcard fuzz/fuzz_*.py); do \
 	    echo "== $$target"; \
 	    $(BIN)/python $$target -max_total_time=$(FUZZ_SECONDS) || exit 1; \
 	done
