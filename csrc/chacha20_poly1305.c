@@ -142,8 +142,8 @@ static void poly_start(poly1305 *p, const uint8_t poly_key[32])
     p->pad[1] = tf_load64le(poly_key + 24);
 }
 
-/* Between blocks h0 < 2^44, h1 < 2^45 and h2 < 2^42, so after the block is added every h < 2^46. r < 2^44 and 20 r < 2^49: a sum of three products is
- * below 2^97, the carries out of it are below 2^55, and five times that fits beside h0. */
+/* Between blocks h0 < 2^44, h1 < 2^44 + 2^14 and h2 < 2^42, so after the block is added every h < 2^46. r < 2^44 and 20 r < 2^49: a sum of three
+ * products is below 2^97, the carries out of it are below 2^55, five times that fits beside h0, and what h0 then carries into h1 is below 2^14. */
 static void poly_blocks(poly1305 *p, const uint8_t *in, size_t blocks)
 {
     const uint64_t r0 = p->r[0], r1 = p->r[1], r2 = p->r[2], s1 = 20 * r1, s2 = 20 * r2;
@@ -172,14 +172,13 @@ static void poly_blocks(poly1305 *p, const uint8_t *in, size_t blocks)
 static void poly_tag(poly1305 *p, uint8_t tag[16])
 {
     uint64_t h0 = p->h[0], h1 = p->h[1], h2 = p->h[2];
-    for (int i = 0; i < 2; i++) { /* twice: the first may carry out of h0 through all limbs; then h0 < 5 and the second cannot */
-        h2 += h1 >> 44;
-        h1 &= M44;
-        h0 += 5 * (h2 >> 42);
-        h2 &= M42;
-        h1 += h0 >> 44;
-        h0 &= M44;
-    }
+    /* Only h1 may be too long, by less than 2^14; if so, it is short now and takes what h0 may carry. */
+    h2 += h1 >> 44;
+    h1 &= M44;
+    h0 += 5 * (h2 >> 42);
+    h2 &= M42;
+    h1 += h0 >> 44;
+    h0 &= M44;
     /* g = h + 5 - 2^130; if that is not negative, h was p or more and g is the remainder. */
     uint64_t g0 = h0 + 5, g1 = h1 + (g0 >> 44), g2 = h2 + (g1 >> 44);
     uint64_t reduced = tf_mask_nonzero(g2 >> 42);
@@ -222,8 +221,8 @@ static void poly_start(poly1305 *p, const uint8_t poly_key[32])
         p->pad[i] = tf_load32le(poly_key + 16 + 4 * i);
 }
 
-/* Between blocks every h < 2^26 + 2^10, so after the block is added h < 2^27 + 2^10. r < 2^26 and 5 r < 2^29: a sum of five products is below 2^59.
- */
+/* Between blocks every h < 2^26, but h[1] < 2^26 + 2^10, so after the block is added h < 2^27 + 2^10. r < 2^26 and 5 r < 2^29: a sum of five products
+ * is below 2^59. */
 static void poly_blocks(poly1305 *p, const uint8_t *in, size_t blocks)
 {
     const uint32_t *r = p->r;
@@ -258,15 +257,16 @@ static void poly_blocks(poly1305 *p, const uint8_t *in, size_t blocks)
 static void poly_tag(poly1305 *p, uint8_t tag[16])
 {
     uint32_t *h = p->h, g[POLY_LIMBS], carry;
-    for (int turn = 0; turn < 2; turn++) { /* twice: the first may carry out of h[0] through all limbs; then h[0] < 5 and the second cannot */
-        carry = 0;
-        for (int i = 0; i < POLY_LIMBS; i++) {
-            h[i] += carry;
-            carry = h[i] >> 26;
-            h[i] &= M26;
-        }
-        h[0] += 5 * carry;
+    /* Only h[1] may be too long, by less than 2^10; if so, it is short now and takes what h[0] may carry. */
+    carry = 0;
+    for (int i = 1; i < POLY_LIMBS; i++) {
+        h[i] += carry;
+        carry = h[i] >> 26;
+        h[i] &= M26;
     }
+    h[0] += 5 * carry;
+    h[1] += h[0] >> 26;
+    h[0] &= M26;
     /* g = h + 5 - 2^130; if that is not negative, h was p or more and g is the remainder. */
     carry = 5;
     for (int i = 0; i < POLY_LIMBS; i++) {
