@@ -6,6 +6,7 @@
 #     make interop  the tests against other people's TLS stacks
 #     make check    formats, linters, types, C self-tests under sanitizers, tests
 #     make ct       constant time: secrets followed through every branch and index
+#     make ct-rsa   a t-test over the times of static RSA's failures: a report
 #     make qemu     the C self-tests on other architectures
 #     make fuzz     every fuzz target for FUZZ_SECONDS
 #     make bench    throughput and handshakes beside other libraries
@@ -29,7 +30,7 @@ C_FILES := $(sort $(shell find csrc -name '*.[ch]'))
 C_STYLED = $(sort $(shell find csrc tests $(wildcard fuzz) -name "*.[ch]"))
 PY_STYLED := setup.py build_ffi.py tlsfast tests tools $(wildcard bench) $(wildcard fuzz)
 
-.PHONY: demo test interop check fmt-check lint types c-test ct qemu fuzz bench fmt dist build clean
+.PHONY: demo test interop check fmt-check lint types c-test ct ct-rsa qemu fuzz bench fmt dist build clean
 
 demo: build
 	@$(BIN)/tlsfast demo $(ARGS)
@@ -65,6 +66,9 @@ c-test:
 
 ct:
 	@sh tests/c/run_ct.sh
+
+ct-rsa: build
+	$(BIN)/python tests/ct_rsa.py $(ARGS)
 
 qemu:
 	@sh tests/c/run_qemu.sh
