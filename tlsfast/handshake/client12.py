@@ -144,8 +144,9 @@ def accept_hello(hs: Handshake, config: ClientConfig, offer: Offer, server_hello
         )
     if extensions.ec_point_formats is not None and 0 not in extensions.ec_point_formats:
         raise IllegalParameter("the server's ec_point_formats lacks the uncompressed form (RFC 8422, 5.1.2)")
-    if extensions.record_size_limit is not None:
+    if extensions.record_size_limit is not None and config.record_size_limit is not None:
         hs.writer.set_limit(min(extensions.record_size_limit, 16384))
+        hs.reader.set_limit(min(config.record_size_limit, 16384))
     alpn = None
     if extensions.alpn is not None:
         alpn = extensions.alpn.decode("utf-8", "replace")

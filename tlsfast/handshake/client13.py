@@ -117,8 +117,10 @@ def agree(hs: Handshake, offer: Offer, server_hello: ServerHello) -> tuple[Suite
 def accept_extensions(hs: Handshake, config: ClientConfig, offer: Offer, block: EncryptedExtensionsBlock) -> str | None:
     """EncryptedExtensions (RFC 8446, 4.3.1): only what was offered; the ALPN protocol chosen is the answer."""
     check_offered(block, offer.extensions, "EncryptedExtensions")
-    if block.record_size_limit is not None:
+    if block.record_size_limit is not None and config.record_size_limit is not None:
+        # RFC 8449, 4: negotiated only now; a server that does not know it sends what it always does
         hs.writer.set_limit(min(block.record_size_limit, 16385))
+        hs.reader.set_limit(config.record_size_limit)
     if block.alpn is None:
         return None
     chosen = block.alpn.decode("utf-8", "replace")

@@ -55,8 +55,6 @@ def first_offer(hs: Handshake, config: ClientConfig) -> Offer:
         extensions=hello_extensions(hs, config, shares, session12),
     )
     hs.client_random = hello.random
-    if config.record_size_limit is not None:
-        hs.reader.set_limit(config.record_size_limit)
     # RFC 8446, 5.1: an initial ClientHello MAY say 0x0301, for old servers' sake
     hs.writer.set_version(TLSVersion.TLSv1_0)
     offer = dataclasses.replace(send_hello(hs, hello, shares, session), session12=session12)
