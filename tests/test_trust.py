@@ -387,7 +387,7 @@ def test_sha1_signature(key: str) -> None:
     root = pki.make_ca("Old Fashioned", key=key)
     entity = leaf(ca=root, signature_hash=hashes.SHA1())
     for preset in ("webpki", "compat"):
-        store = TrustStore([root.cert], preset=preset)  # type: ignore[arg-type]  # both are presets
+        store = TrustStore([root.cert], preset=preset)
         error = refused(BadCertificate, entity, "SHA-256 or better", store=store, check="signature algorithm")
         assert "sha1" in str(error).lower()
         assert error.alert.name == "bad_certificate"
@@ -442,6 +442,19 @@ def test_issuer_that_is_no_authority(store: TrustStore) -> None:
     refused(BadCertificate, leaf(ca=signer), "is no CA, but issued", store=store, check="basicConstraints", depth=1)
     plain = leaf(["attacker.example"], ca_flag=None)
     refused(BadCertificate, leaf(ca=plain), "is no CA", store=store, depth=1)
+
+
+@pytest.mark.parametrize("store", [STORE, COMPAT], ids=["webpki", "compat"])
+def test_search_goes_on_past_issuers_that_may_not_issue(store: TrustStore) -> None:
+    """Certificates of the right name and key that may not issue, sent first: the one behind them may."""
+    subject = MIDDLE.cert.subject
+    good, usage = pki.make_ca("Other use", issuer=ROOT, subject=subject, key=MIDDLE.key), pki.key_usage(crl_sign=True)
+    no_authority = pki.make_leaf(ROOT, (), key=MIDDLE.key, subject=subject, usage=pki.key_usage(key_cert_sign=True))
+    no_signing = pki.make_ca(subject=subject, issuer=ROOT, key=MIDDLE.key, extra=[(usage, True)])
+    mail = pki.make_ca(subject=subject, issuer=ROOT, key=MIDDLE.key, eku=[ExtendedKeyUsageOID.EMAIL_PROTECTION])
+    entity = leaf()
+    for useless in (no_authority, no_signing, mail):
+        assert store.verify_server([entity.der, useless.der, good.der], NAME).path[1] == good.der
 
 
 @pytest.mark.parametrize("store", [STORE, COMPAT], ids=["webpki", "compat"])
