@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* libFuzzer on X25519: 32 bytes of scalar and 32 of u. Both field arithmetics must agree, on the input and on its equivalents: other clamped bits,
+ * the other top bit (RFC 7748, 5). run_libfuzzer.sh builds and runs it. */
+#include "../csrc/internal.h"
+
+#include <stdlib.h>
+
+/* The arithmetic that this build does not use, as a second implementation in this program. */
+#if !defined(TF_INT128)
+#error "without __int128 there is one arithmetic, and nothing to compare"
+#endif
+#undef TF_INT128
+#define tf_x25519_portable other_arithmetic
+extern const tf_x25519_impl other_arithmetic;
+#include "../csrc/x25519.c"
+#undef tf_x25519_portable
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    uint8_t in[64] = {0}, a[32], b[32];
+    if (size > 0)
+        memcpy(in, data, size < sizeof in ? size : sizeof in);
+    tf_x25519_portable.multiply(a, in, in + 32);
+    in[0] ^= 7;
+    in[31] ^= 0xc0;
+    in[63] ^= 0x80;
+    other_arithmetic.multiply(b, in, in + 32);
+    if (memcmp(a, b, sizeof a) != 0 || a[31] > 0x7f)
+        abort();
+    return 0;
+}
