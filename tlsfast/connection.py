@@ -290,7 +290,7 @@ class Connection:
         if self._established is not None:
             self._post_handshake(self._established, message, events)
             return
-        if isinstance(message, HelloRequest):
+        if isinstance(message, HelloRequest) and isinstance(hs.config, ClientConfig):
             # RFC 5246, 7.4.1.1: ignored by a client that is negotiating; never part of the transcript
             self._count_idle("HelloRequest messages")
             return
