@@ -67,6 +67,7 @@ class Connection:
         self._receiving = threading.Lock()
         self._failure: TLSError | None = None
         self._established: Established | None = None
+        self._completed: HandshakeCompleted | None = None
         self._question: Request | None = None
         self._expecting: tuple[type[Expected], ...] = ()
         self._started = False  # the first hello was sent or received
@@ -97,7 +98,7 @@ class Connection:
     @property
     def handshake(self) -> HandshakeCompleted | None:
         """What the handshake agreed on; None before it is complete."""
-        return self._established.completed if self._established is not None else None
+        return self._completed
 
     @property
     def send_pending(self) -> bool:
@@ -334,6 +335,7 @@ class Connection:
             self._hs.flush()
             self._flow = None
             self._established = stop.value
+            self._completed = stop.value.completed
             if events is not None:
                 events.append(stop.value.completed)
             return
@@ -401,18 +403,20 @@ class Connection:
 
     def export_keying_material(self, label: str | bytes, context: bytes | None, length: int) -> bytes:
         """RFC 8446, 7.5: length bytes (1..256) bound to this connection, label and context; None is as b"" in TLS 1.3."""
+        established = self._established
         self._check_alive()
-        if self._established is None:
+        if established is None:
             raise ApiMisuse("export_keying_material needs a complete handshake")
         name = label.encode("ascii") if isinstance(label, str) else label
-        return self._established.exporter.export(name, context, length)
+        return established.exporter.export(name, context, length)
 
     def channel_binding(self, kind: str) -> bytes:
         """The channel binding "tls-exporter", "tls-server-end-point" or, in TLS 1.2, "tls-unique". ApiMisuse where there is none that is safe."""
+        established = self._established
         self._check_alive()
-        if self._established is None:
+        if established is None:
             raise ApiMisuse("channel_binding needs a complete handshake")
-        return channel_binding(self._established, kind)
+        return channel_binding(established, kind)
 
     def _check_alive(self) -> None:
         if self._failure is not None:
@@ -450,6 +454,8 @@ class Connection:
             self._question = None
             if isinstance(error, PeerError | InternalError) and not self._closed:
                 self._send_alert(AlertLevel.fatal, error.alert)
+            # RFC 8446, 6: MUST forget the secret values and keys established in failed connections: the exporter's and the tickets' too
+            self._established = None
             self._wipe()
 
     def _wipe(self) -> None:
