@@ -298,9 +298,11 @@ def _make(
     return Entity(cert, private, issuer, pss)
 
 
-def _digest_for(signer: Key, wanted: hashes.HashAlgorithm | None) -> hashes.SHA256 | hashes.SHA384 | hashes.SHA512:
+def _digest_for(
+    signer: Key, wanted: hashes.HashAlgorithm | None
+) -> hashes.SHA224 | hashes.SHA256 | hashes.SHA384 | hashes.SHA512:
     if wanted is not None:
-        assert isinstance(wanted, (hashes.SHA256, hashes.SHA384, hashes.SHA512))
+        assert isinstance(wanted, (hashes.SHA224, hashes.SHA256, hashes.SHA384, hashes.SHA512))
         return wanted
     if isinstance(signer, ec.EllipticCurvePrivateKey) and signer.curve.key_size > 256:
         return hashes.SHA384() if signer.curve.key_size == 384 else hashes.SHA512()

@@ -393,6 +393,15 @@ def test_sha1_signature(key: str) -> None:
         assert error.alert.name == "bad_certificate"
 
 
+@pytest.mark.parametrize("key", ["p256", "rsa2048"])
+def test_sha224_signature(key: str) -> None:
+    """Unlike SHA-1, this is one that cryptography verifies."""
+    root = pki.make_ca("Short Hash", key=key)
+    entity = leaf(ca=root, signature_hash=hashes.SHA224())
+    store = TrustStore([root.cert])
+    refused(BadCertificate, entity, "too weak", store=store, check="signature algorithm")
+
+
 def test_root_may_be_signed_with_sha1() -> None:
     root = pki.make_ca("Old Root", signature_hash=hashes.SHA1())
     assert TrustStore([root.cert]).verify_server(leaf(ca=root).chain, NAME)

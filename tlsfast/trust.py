@@ -42,11 +42,6 @@ class VerifiedChain:
     not_after: datetime
 
 
-def _require_ca(policy: Policy, certificate: x509.Certificate, constraints: x509.BasicConstraints) -> None:
-    if not constraints.ca:
-        raise ValueError("basicConstraints.cA must be asserted in a CA certificate")
-
-
 def _require_cert_sign(policy: Policy, certificate: x509.Certificate, usage: x509.KeyUsage | None) -> None:
     if usage is not None and not usage.key_cert_sign:
         raise ValueError("keyUsage.keyCertSign must be asserted in a CA certificate")
@@ -67,7 +62,7 @@ def _authority(compat: bool, any_purpose: bool = False) -> ExtensionPolicy:
     )
     if not compat:
         return policy
-    policy = policy.require_present(x509.BasicConstraints, Criticality.AGNOSTIC, _require_ca)
+    policy = policy.require_present(x509.BasicConstraints, Criticality.AGNOSTIC, None)  # cA is asked for in any case
     policy = policy.may_be_present(x509.KeyUsage, Criticality.AGNOSTIC, _require_cert_sign)
     policy = policy.may_be_present(x509.AuthorityKeyIdentifier, Criticality.AGNOSTIC, None)
     return policy.may_be_present(x509.SubjectKeyIdentifier, Criticality.AGNOSTIC, None)
