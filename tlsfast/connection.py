@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 from tlsfast.certificates.names import parse_name
 from tlsfast.config import ClientConfig, Config, ServerConfig
 from tlsfast.errors import (
+    AccessDenied,
     AlertReceived,
     ApiMisuse,
     ConnectionClosed,
@@ -33,6 +34,7 @@ from tlsfast.events import (
     PeerClosed,
     Request,
     TicketReceived,
+    VerifyChain,
 )
 from tlsfast.handshake import post
 from tlsfast.handshake.bindings import channel_binding
@@ -151,7 +153,7 @@ class Connection:
             self._question = None
 
             def resume(events: list[Event]) -> None:
-                self._resume(value, events, failed=isinstance(value, BaseException))
+                self._resume(_refusal(request, value) if isinstance(value, BaseException) else value, events)
                 self._pump(events)
 
             return self._guarded(resume)
@@ -323,14 +325,14 @@ class Connection:
             if not self._closed:
                 self._send_alert(AlertLevel.warning, AlertDescription.no_renegotiation)
 
-    def _resume(self, value: object, events: list[Event] | None, *, failed: bool = False) -> None:
-        """Give the flow what it waits for, and take what it wants next."""
+    def _resume(self, value: object, events: list[Event] | None) -> None:
+        """Give the flow what it waits for, an error as a refusal; and take what it wants next."""
         flow: Generator[Any, Any, Established] | None = self._flow
         if flow is None:
             raise InternalError("the handshake is over")
         self._expecting = ()
         try:
-            wanted = flow.throw(_as_exception(value)) if failed else flow.send(value)
+            wanted = flow.throw(value) if isinstance(value, TLSError) else flow.send(value)
         except StopIteration as stop:
             self._hs.flush()
             self._flow = None
@@ -467,13 +469,14 @@ class Connection:
         self._reader.wipe()
 
 
-def _as_exception(value: object) -> BaseException:
-    """An answer that is an exception, as the flow sees it."""
-    if isinstance(value, TLSError):
-        return value.fresh()
-    if isinstance(value, BaseException):
-        return InternalError(f"the request was answered with {type(value).__name__}: {value}")
-    raise InternalError("not an exception")
+def _refusal(request: Request, error: BaseException) -> TLSError:
+    """An answer that is an exception, as the flow sees it: without the caller's traceback."""
+    if isinstance(error, TLSError):
+        return error.fresh()
+    if isinstance(request, VerifyChain):
+        # As when a verify hook raises it: the peer is told access_denied.
+        return AccessDenied(f"the peer was refused: {error}", check="verify hook", depth=0)
+    return InternalError(f"{type(request).__name__} was answered with {type(error).__name__}: {error}")
 
 
 class _Alone:
