@@ -121,9 +121,11 @@ class Connection:
             self._check_alive()
             if self._peer_closed or (self._closed and self._established is None):
                 return []
+            if self._question is not None and self._reader.buffered + memoryview(data).nbytes > MAX_WAITING:
+                raise ApiMisuse(
+                    "a request waits for its answer: stop reading from the peer until answer() was called, then give these bytes again"
+                )
             self._reader.feed(data)
-            if self._question is not None and self._reader.buffered > MAX_WAITING:
-                raise ApiMisuse("a request waits for its answer: stop reading from the peer until answer() was called")
             return self._guarded(self._pump)
 
     def receive_eof(self) -> list[Event]:
