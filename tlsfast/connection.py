@@ -153,6 +153,8 @@ class Connection:
             if request is not self._question:
                 raise ApiMisuse("this request is not the one that waits for an answer")
             self._question = None
+            if self._closed:  # in mid-handshake: nobody waits for it any more
+                return []
 
             def resume(events: list[Event]) -> None:
                 self._resume(_refusal(request, value) if isinstance(value, BaseException) else value, events)
