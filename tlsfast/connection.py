@@ -78,6 +78,7 @@ class Connection:
         self._idle = 0
         self._tickets = 0
         self._update_owed = False
+        self._update_requested = False  # of the peer, which has not answered yet
         self._flow: Flow | None = flow(self._hs)
 
     # ---- What the caller may look at ----
@@ -317,8 +318,9 @@ class Connection:
         event = post.receive(self._hs, established, message, self._tickets)
         if isinstance(event, TicketReceived):
             self._tickets += 1
-        if isinstance(event, KeysUpdated) and event.requested:
-            self._update_owed = True
+        if isinstance(event, KeysUpdated):
+            self._update_requested = False
+            self._update_owed = self._update_owed or event.requested
         events.append(event)
 
     def _refuse_renegotiation(self, message: Message) -> None:
@@ -387,12 +389,15 @@ class Connection:
 
     def update_keys(self, *, request_peer: bool = True) -> None:
         """Change our sending key, and ask the peer to change its own (RFC 8446, 4.6.3)."""
-        request = KeyUpdateRequest.update_requested if request_peer else KeyUpdateRequest.update_not_requested
         with self._writer.lock:
             if self._failure is not None or self._closed or self._established is None:
                 self._refuse_sending()
             if not isinstance(self._established, Established13):
                 raise ApiMisuse("TLS 1.2 cannot change keys: update_keys is for TLS 1.3")
+            # RFC 9846, 4.6.3: until a KeyUpdate came from the peer, MUST NOT send another with update_requested
+            ask = request_peer and not self._update_requested
+            self._update_requested = self._update_requested or ask
+            request = KeyUpdateRequest.update_requested if ask else KeyUpdateRequest.update_not_requested
             post.send_key_update(self._writer, request)
 
     def close(self) -> None:
