@@ -394,7 +394,7 @@ class Connection:
                 self._refuse_sending()
             if not isinstance(self._established, Established13):
                 raise ApiMisuse("TLS 1.2 cannot change keys: update_keys is for TLS 1.3")
-            # RFC 9846, 4.6.3: until a KeyUpdate came from the peer, MUST NOT send another with update_requested
+            # RFC 9846, 4.7.3: until a KeyUpdate came from the peer, MUST NOT send another with update_requested
             ask = request_peer and not self._update_requested
             self._update_requested = self._update_requested or ask
             request = KeyUpdateRequest.update_requested if ask else KeyUpdateRequest.update_not_requested

@@ -92,7 +92,7 @@ def check_version(config: ClientConfig, server_hello: ServerHello | HelloRetryRe
         # RFC 8446, 4.2.1: a version prior to TLS 1.3, or one not offered, MUST be answered with an "illegal_parameter" alert
         raise IllegalParameter(f"the server chose version 0x{version:04x}, which was not offered")
     if server_hello.legacy_version != TLSVersion.TLSv1_2:
-        # RFC 9846, 4.1.3: a legacy_version not equal to 0x0303 MUST be answered with a "protocol_version" alert
+        # RFC 9846, 4.2.3: a legacy_version not equal to 0x0303 MUST be answered with a "protocol_version" alert
         legacy = server_hello.legacy_version
         raise VersionError(f"legacy_version of the server's hello is 0x{legacy:04x}, not 0x0303", version=legacy)
     return TLSVersion.TLSv1_3

@@ -76,7 +76,7 @@ def check_legacy_fields(hello: ClientHello, version: TLSVersion) -> None:
             raise IllegalParameter("the ClientHello offers no null compression")
         return
     if hello.legacy_version != TLSVersion.TLSv1_2:
-        # RFC 9846, 4.1.2: a legacy_version not equal to 0x0303 MUST be answered with a "protocol_version" alert
+        # RFC 9846, 4.2.2: a legacy_version not equal to 0x0303 MUST be answered with a "protocol_version" alert
         legacy = hello.legacy_version
         raise VersionError(f"legacy_version of a TLS 1.3 ClientHello is 0x{legacy:04x}, not 0x0303", version=legacy)
     if hello.legacy_compression_methods != b"\0":
