@@ -296,7 +296,7 @@ honest("server", "4.1.1", "no signature scheme in common", A.handshake_failure,
        client=options(signature_schemes=[SignatureScheme.ed25519]), clear=True)
 in_hello("4.1.1", "suites that nobody knows", A.handshake_failure, field(cipher_suites=(0x0A0A, 0x1304)))
 for version in (0x0304, 0x0302, 0x0301, 0x0300, 0x0002, 0x7F1C, 0):
-    in_hello("RFC 9846, 4.1.2", f"legacy_version 0x{version:04x}", A.protocol_version, field(legacy_version=version))
+    in_hello("RFC 9846, 4.2.2", f"legacy_version 0x{version:04x}", A.protocol_version, field(legacy_version=version))
 in_hello("4.1.2", "a session id of 33 bytes", A.decode_error, field(legacy_session_id=bytes(33)))
 in_hello("4.1.2", "no cipher suites", A.decode_error, field(cipher_suites=()))
 in_hello("4.1.2", "an odd list of cipher suites", A.decode_error, body(odd_suites))
@@ -313,7 +313,7 @@ tampered("server", Finished, "4.1.2", "a ClientHello at another time", A.unexpec
 in_hello("4.2", "an extension twice", A.illegal_parameter, plus((43, b"\2\3\4")))
 in_hello("4.2", "an unknown extension twice", A.illegal_parameter, plus((0x1234, b""), (0x1234, b"")))
 in_hello("4.2", "an extension of another message", A.illegal_parameter, plus((48, b"\0\0")))
-in_hello("RFC 9846, 4.2", "bytes after an extension's struct", A.decode_error, plus((45, b"\1\1\0"), psk_key_exchange_modes=None))
+in_hello("RFC 9846, 4.3", "bytes after an extension's struct", A.decode_error, plus((45, b"\1\1\0"), psk_key_exchange_modes=None))
 in_hello("4.2", "an extension that passes the list's end", A.decode_error, lambda m: body(lambda b: b[:-1] + b"\1")(plus((0x1234, b""))(m)))
 in_hello("4.2", "a list that ends in an extension's header", A.decode_error,
          lambda m: body(lambda b: b.replace(m.extensions.encode(), vec16(m.extensions.encode()[2:] + b"\x12\x34\0")))(m))
@@ -436,8 +436,8 @@ h2 = options(alpn=["h2"])
 # One row a line.
 # fmt: off
 for version in (0x0304, 0x0302, 0x0300, 0):
-    in_answer("RFC 9846, 4.1.3", f"legacy_version 0x{version:04x}", A.protocol_version, field(legacy_version=version))
-    in_retry("RFC 9846, 4.1.4", f"legacy_version 0x{version:04x}", A.protocol_version, field(legacy_version=version))
+    in_answer("RFC 9846, 4.2.3", f"legacy_version 0x{version:04x}", A.protocol_version, field(legacy_version=version))
+    in_retry("RFC 9846, 4.2.4", f"legacy_version 0x{version:04x}", A.protocol_version, field(legacy_version=version))
 in_answer("4.1.3", "another session id", A.illegal_parameter, field(legacy_session_id_echo=bytes(32)))
 in_answer("4.1.3", "no session id", A.illegal_parameter, field(legacy_session_id_echo=b""))
 in_answer("4.1.3", "a session id of 33 bytes", A.decode_error, field(legacy_session_id_echo=bytes(33)))
