@@ -23,6 +23,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 import pki  # the certificates of the tests; tests/ is no package
 
 Work = Callable[[], object]
+OurConfigs = tuple[tlsfast.ClientConfig, tlsfast.ServerConfig]
+Contexts = tuple[ssl.SSLContext, ssl.SSLContext]
 NAME = "server.test"
 RECORD_SIZES = {"64 B": 64, "1350 B": 1350, "16 KiB": 16384, "1 MiB": 1 << 20}
 HKDF_LABEL = b"\x00\x20\x0dtls13 derived\x20" + bytes(32)
@@ -55,7 +57,7 @@ def folder() -> Path:
 
 
 @cache
-def configs() -> tuple[tlsfast.ClientConfig, tlsfast.ServerConfig]:
+def configs() -> OurConfigs:
     trust = tlsfast.TrustStore.from_file(folder() / "ca.pem")
     credential = tlsfast.Credential.load(folder() / "chain.pem", folder() / "key.pem")
     # AES-256-GCM is what ssl picks by itself: the same suite on both sides.
@@ -67,16 +69,36 @@ def configs() -> tuple[tlsfast.ClientConfig, tlsfast.ServerConfig]:
 
 
 @cache
-def contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:
+def contexts() -> Contexts:
+    return make_contexts()
+
+
+def make_contexts() -> Contexts:
     client = ssl.create_default_context(cafile=str(folder() / "ca.pem"))
     server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     server.load_cert_chain(folder() / "chain.pem", folder() / "key.pem")
     return client, server
 
 
-def our_pair(client: tlsfast.ClientConfig) -> tuple[tlsfast.ClientConnection, tlsfast.ServerConnection]:
+@cache
+def configs12() -> OurConfigs:
+    """TLS 1.2 with the suite that ssl picks for a P-256 certificate."""
+    suites = {"cipher_suites": [tlsfast.CipherSuite.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384], "versions": ()}
+    return configs()[0].replace(**suites), configs()[1].replace(**suites)
+
+
+@cache
+def contexts12() -> Contexts:
+    client, server = make_contexts()
+    client.maximum_version = ssl.TLSVersion.TLSv1_2
+    return client, server
+
+
+def our_pair(
+    client: tlsfast.ClientConfig, server: tlsfast.ServerConfig | None = None
+) -> tuple[tlsfast.ClientConnection, tlsfast.ServerConnection]:
     """A full handshake, every chain verified anew."""
-    ours, theirs = tlsfast.ClientConnection(client, NAME), tlsfast.ServerConnection(configs()[1])
+    ours, theirs = tlsfast.ClientConnection(client, NAME), tlsfast.ServerConnection(server or configs()[1])
     theirs.receive_data(ours.data_to_send())
     ours.receive_data(theirs.data_to_send())
     theirs.receive_data(ours.data_to_send())
@@ -94,8 +116,8 @@ class SslPair:
     to_client: ssl.MemoryBIO
 
 
-def ssl_pair(session: ssl.SSLSession | None = None) -> SslPair:
-    client, server = contexts()
+def ssl_pair(session: ssl.SSLSession | None = None, using: Contexts | None = None) -> SslPair:
+    client, server = using or contexts()
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
     pair = SslPair(
         client.wrap_bio(to_client, to_server, server_hostname=NAME, session=session),
@@ -103,7 +125,7 @@ def ssl_pair(session: ssl.SSLSession | None = None) -> SslPair:
         to_server,
         to_client,
     )
-    for end in (pair.client, pair.server, pair.client, pair.server):
+    for end in (pair.client, pair.server, pair.client, pair.server, pair.client):
         try:
             end.do_handshake()
         except ssl.SSLWantReadError:
@@ -145,9 +167,9 @@ def ssl_seal(size: int) -> Callable[[], Work]:
     return make
 
 
-def our_pair_of_ends(size: int) -> Callable[[], Work]:
+def our_pair_of_ends(size: int, using: Callable[[], OurConfigs] = configs) -> Callable[[], Work]:
     def make() -> Work:
-        client, server = our_pair(configs()[0])
+        client, server = our_pair(*using())
         data = bytes(size)
 
         def work() -> object:
@@ -159,9 +181,9 @@ def our_pair_of_ends(size: int) -> Callable[[], Work]:
     return make
 
 
-def ssl_pair_of_ends(size: int) -> Callable[[], Work]:
+def ssl_pair_of_ends(size: int, using: Callable[[], Contexts] = contexts) -> Callable[[], Work]:
     def make() -> Work:
-        pair, data = ssl_pair(), bytes(size)
+        pair, data = ssl_pair(using=using()), bytes(size)
 
         def work() -> object:
             pair.client.write(data)
@@ -209,6 +231,39 @@ def ssl_resumed() -> Work:
     return work
 
 
+# ---- TLS 1.2 ----
+
+
+def our_full12() -> Work:
+    client = configs12()[0].replace(session_cache=None)
+    return lambda: our_pair(client, configs12()[1])
+
+
+def our_resumed12() -> Work:
+    client, server = configs12()[0].replace(), configs12()[1]
+    our_pair(client, server)
+
+    def work() -> object:
+        pair = our_pair(client, server)
+        if not pair[0].handshake.resumed:  # type: ignore[union-attr]  # complete: our_pair shook hands
+            raise AssertionError("not resumed")
+        return pair
+
+    return work
+
+
+def ssl_resumed12() -> Work:
+    session = ssl_pair(using=contexts12()).client.session
+
+    def work() -> object:
+        pair = ssl_pair(session, contexts12())
+        if not pair.client.session_reused:
+            raise AssertionError("not resumed")
+        return pair
+
+    return work
+
+
 # ---- Primitives ----
 
 
@@ -246,5 +301,14 @@ def cases() -> Iterator[Case]:
         yield Case(f"seal and open {label}, pair", "ssl", our_pair_of_ends(size), ssl_pair_of_ends(size), size)
     yield Case("full handshake, pair", "ssl", our_full, lambda: ssl_pair)
     yield Case("resumed handshake, pair", "ssl", our_resumed, ssl_resumed)
+    yield Case(
+        "TLS 1.2: seal and open 16 KiB, pair",
+        "ssl",
+        our_pair_of_ends(16384, configs12),
+        ssl_pair_of_ends(16384, contexts12),
+        16384,
+    )
+    yield Case("TLS 1.2: full handshake, pair", "ssl", our_full12, lambda: lambda: ssl_pair(using=contexts12()))
+    yield Case("TLS 1.2: resumed handshake, pair", "ssl", our_resumed12, ssl_resumed12)
     yield Case("X25519 key pair and exchange", "cryptography", our_x25519, their_x25519)
     yield Case("HKDF-Expand-Label, SHA-256", "cryptography", our_expand_label, their_expand_label)
