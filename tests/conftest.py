@@ -8,7 +8,7 @@ from collections.abc import Generator
 
 import pytest
 
-# Set by .ci/run. A skip that tells what a peer is not able to do, rather than that it is not here, begins with these words.
+# Set by .ci/run for the interop tests. A skip that tells what a peer is not able to do, rather than that it is not here, begins with these words.
 IN_CI = os.environ.get("TLSFAST_CI") == "1"
 PEER_CANNOT = "peer cannot"
 
