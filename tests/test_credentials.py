@@ -274,6 +274,15 @@ def test_nothing_secret_is_told() -> None:
     assert text == "<Credential CN=www.example.com [EC secp256r1] for www.example.com>"
 
 
+def test_a_key_given_for_a_path_is_not_told() -> None:
+    """The base64 of a key without its PEM lines is not a path, and must not stand in a message."""
+    body = "".join(LEAF.key_pem.decode().splitlines()[1:-1])
+    for text in (body, LEAF.key_pem.decode().replace("-----", "")):
+        with pytest.raises(ConfigurationError, match="PEM needs its -----BEGIN") as caught:
+            Credential.load(LEAF.pem, text)
+        assert body[20:60] not in str(caught.value)
+
+
 def test_chain_signed_with_sha1() -> None:
     entity = pki.make_leaf(MIDDLE, ["www.example.com"], signature_hash=hashes.SHA1())
     with pytest.raises(ConfigurationError, match="SHA1, which TLS 1.3 peers refuse: have it reissued with SHA-256"):

@@ -121,6 +121,7 @@ def delegates() -> dict[str, tuple[pki.Entity, str]]:
         "of the same name": (pki.make_responder(impostor), "not from the issuer"),
         "weak": (pki.make_responder(MIDDLE, key="rsa1024"), "too small"),
         "may not sign": (pki.make_responder(MIDDLE, usage=pki.key_usage(key_agreement=True)), "may not sign"),
+        "critical": (pki.make_responder(MIDDLE, extra=[(x509.OCSPNonce(b"12345678"), True)]), "a critical extension"),
         "sha1": (pki.make_responder(MIDDLE, signature_hash=hashes.SHA1()), "weak algorithm"),
     }
 
@@ -247,6 +248,12 @@ def test_stale_list_fails_closed() -> None:
     # A good one beside it is enough, and is heard.
     accept(None, store=with_crls(stale, pki.make_crl(MIDDLE)))
     refuse(CertificateRevoked, None, store=with_crls(stale, pki.make_crl(MIDDLE, [LEAF])))
+
+
+def test_list_that_never_ends() -> None:
+    accept(None, store=with_crls(pki.make_crl(MIDDLE, next_update=datetime(9999, 12, 31, 23, 59, 59))))
+    endless = pki.ocsp_response(LEAF, next_update=datetime(9999, 12, 31, 23, 59, 59))
+    accept(endless)
 
 
 def test_list_of_the_future() -> None:

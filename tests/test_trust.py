@@ -373,6 +373,8 @@ def test_key_so_large_that_it_costs_time() -> None:
 
     number = rsa.RSAPublicNumbers(65537, (1 << 16383) + 1).public_key()
     spki = number.public_bytes(pki.DER, PublicFormat.SubjectPublicKeyInfo)
+    huge_issuer = pki.rewrite(MIDDLE.cert, ROOT.key, spki=spki).public_bytes(pki.DER)
+    refused(UnsupportedCertificate, [leaf().der, huge_issuer], "16384 bits", check="key size", depth=1)
     large = pki.rewrite(leaf().cert, MIDDLE.key, spki=spki).public_bytes(pki.DER)
     refused(UnsupportedCertificate, [large, MIDDLE.der], "16384 bits; 8192 at most", check="key size")
 

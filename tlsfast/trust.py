@@ -21,7 +21,7 @@ from cryptography.x509.verification import Criticality, ExtensionPolicy, Policy,
 from tlsfast.certificates import pem, roots, signatures
 from tlsfast.certificates.checks import Purpose, Question, check_path
 from tlsfast.certificates.diagnosis import explain
-from tlsfast.certificates.names import parse_name
+from tlsfast.certificates.names import parse_name, printable
 from tlsfast.certificates.revocation import RevocationLists, check_staple
 from tlsfast.errors import BadCertificate, ConfigurationError
 
@@ -89,7 +89,9 @@ _END_ENTITY = {(compat, purpose): _end_entity(compat, purpose) for compat in (Fa
 class TrustStore:
     """The certificates that are trusted, with CRLs and a profile. It never changes; threads, configurations and connections may share it.
 
-    preset "webpki" holds chains to the profile of public CAs; "compat" also takes private CAs that leave out key identifiers or key usage."""
+    preset "webpki" holds chains to the profile of public CAs; "compat" also takes private CAs that leave out key identifiers or key usage.
+    A peer's own certificate that is in the store is accepted as it is, self-signed or not, without a look at revocation; its dates, key, purpose and
+    names still count."""
 
     __slots__ = ("_crls", "_ders", "_digest", "_preset", "_roots", "_store", "_subjects")
 
@@ -276,7 +278,7 @@ def _parse(chain: Sequence[bytes]) -> dict[x509.Certificate, bytes]:
         try:
             sent.setdefault(signatures.load_certificate(der), der)
         except ValueError as error:
-            what = f"the certificate at depth {depth} is malformed ({error}): it must be reissued"
+            what = f"the certificate at depth {depth} is malformed ({printable(str(error))}): it must be reissued"
             raise BadCertificate(what, check="form", subject="", depth=depth) from None
     return sent
 

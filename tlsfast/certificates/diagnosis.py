@@ -12,6 +12,7 @@ from cryptography.x509.oid import AuthorityInformationAccessOID
 from tlsfast.certificates.checks import (
     Question,
     check_form,
+    check_key,
     check_name,
     check_path,
     check_signature_algorithm,
@@ -20,7 +21,7 @@ from tlsfast.certificates.checks import (
     fault,
 )
 from tlsfast.certificates.names import describe_name, describe_subject, printable
-from tlsfast.certificates.signatures import describe_key
+from tlsfast.certificates.signatures import describe_key, is_costly
 from tlsfast.errors import BadCertificate, CertificateError, UnknownCA, UnsupportedCertificate
 
 # Signatures that are checked for the sake of the words; the verifier has its own budget.
@@ -64,6 +65,8 @@ class _Search:
 
 def signed_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
     """Tell whether the issuer's name and key are those that the certificate was issued with."""
+    if is_costly(issuer):
+        return False
     try:
         certificate.verify_directly_issued_by(issuer)
     except (InvalidSignature, ValueError, TypeError, UnsupportedAlgorithm):
@@ -201,6 +204,9 @@ def _wrong_issuer(top: x509.Certificate, depth: int, namesakes: Sequence[x509.Ce
     """A certificate of the issuer's name is at hand, but its key did not sign this one."""
     try:
         check_signature_algorithm(top, depth)
+        for issuer_at_hand in namesakes:
+            if is_costly(issuer_at_hand):
+                check_key(issuer_at_hand, depth + 1)
     except CertificateError as error:
         return error
     wanted = extension(top, x509.AuthorityKeyIdentifier)

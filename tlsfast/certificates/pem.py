@@ -63,22 +63,30 @@ def read(source: Source, what: str) -> Material:
         return _cut(source.encode("utf-8", "replace"), f"the {what}", what)
     if isinstance(source, (bytes, bytearray, memoryview)):
         return _cut(bytes(source), f"the {what}", what)
+    shown = _shown(source)
     try:
         path = Path(source)
         data = path.read_bytes()
     except FileNotFoundError:
-        raise ConfigurationError(
-            f"the {what} file {source} does not exist: check the path (working directory: {Path.cwd()})"
-        ) from None
+        where = f"check the path (working directory: {Path.cwd()})"
+        raise ConfigurationError(f"the {what} file {shown} does not exist: {where}") from None
     except IsADirectoryError:
-        raise ConfigurationError(f"the {what} {source} is a directory: give the file in it") from None
+        raise ConfigurationError(f"the {what} {shown} is a directory: give the file in it") from None
     except PermissionError:
         raise ConfigurationError(
-            f"the {what} file {source} may not be read by this user: change its owner or mode"
+            f"the {what} file {shown} may not be read by this user: change its owner or mode"
         ) from None
     except (OSError, TypeError, ValueError) as error:
-        raise ConfigurationError(f"the {what} {source!r} cannot be read: {error}") from None
-    return _cut(data, f"the {what} file {source}", what)
+        raise ConfigurationError(f"the {what} {shown} cannot be read: {type(error).__name__}") from None
+    return _cut(data, f"the {what} file {shown}", what)
+
+
+def _shown(source: object) -> str:
+    """A path for a message. What may be a key by mistake, base64 without its PEM lines, must not get into one."""
+    text = str(source)
+    if len(text) > 200 or "\n" in text or (len(text) > 60 and text.startswith("MI")):
+        return "(a long text: PEM needs its -----BEGIN and -----END lines)"
+    return text
 
 
 def _cut(data: bytes, origin: str, what: str) -> Material:

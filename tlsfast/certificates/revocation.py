@@ -15,7 +15,7 @@ from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID, SignatureAlgorithmOID
 
 from tlsfast.certificates import signatures
-from tlsfast.certificates.checks import extension, fault
+from tlsfast.certificates.checks import check_critical, extension, fault
 from tlsfast.certificates.names import describe_name, describe_subject, printable
 from tlsfast.errors import BadCertificateStatus, CertificateError, CertificateRevoked
 
@@ -141,7 +141,10 @@ def _delegate_fault(delegate: x509.Certificate, issuer: x509.Certificate, moment
     if not delegate.not_valid_before_utc <= moment <= delegate.not_valid_after_utc:
         return "the responder's certificate is not valid now"
     try:
+        check_critical(delegate, 0)
         signatures.public_key(delegate)
+    except CertificateError as error:
+        return f"the responder's certificate {error.facts['what']}"
     except signatures.KeyRefused as error:
         return f"the responder's certificate has {error}"
     if signatures.scheme_of_signature(delegate, None) is None:
@@ -181,13 +184,13 @@ def _signed(response: ocsp.OCSPResponse, signer: x509.Certificate) -> bool:
 
 
 def _check_times(leaf: x509.Certificate, this_update: datetime, next_update: datetime | None, moment: datetime) -> None:
-    if this_update > moment + _SKEW:
+    if this_update - _SKEW > moment:
         what = f"came with an OCSP response of the future (thisUpdate {this_update:%Y-%m-%d %H:%M} UTC)"
         raise _bad(
             leaf, "OCSP time", what, f"set this computer's clock if it is wrong (it says {moment:%Y-%m-%d %H:%M} UTC)"
         )
     end = next_update if next_update is not None else this_update + _AGE_WITHOUT_NEXT_UPDATE
-    if moment > end + _SKEW:
+    if moment - _SKEW > end:
         what = f"came with a stale OCSP response (good until {end:%Y-%m-%d %H:%M} UTC)"
         raise _bad(leaf, "OCSP time", what, "have the server fetch a new response from the CA")
 
@@ -277,9 +280,9 @@ def _list_fault(item: _List, certificate: x509.Certificate, issuer: x509.Certifi
         return f"cannot be parsed ({printable(str(error))})"
     if scope:
         return scope
-    if crl.last_update_utc > moment + _SKEW:
+    if crl.last_update_utc - _SKEW > moment:
         return f"is of the future ({crl.last_update_utc:%Y-%m-%d %H:%M} UTC)"
-    if crl.next_update_utc is None or moment > crl.next_update_utc + _SKEW:
+    if crl.next_update_utc is None or moment - _SKEW > crl.next_update_utc:
         return f"is stale (nextUpdate {crl.next_update_utc or 'missing'})"
     return ""
 

@@ -125,6 +125,15 @@ def public_key(certificate: x509.Certificate) -> PublicKey:
     raise KeyRefused(f"a key of an unsupported kind ({describe_key(certificate)})", "key type")
 
 
+def is_costly(certificate: x509.Certificate) -> bool:
+    """Tell whether verifying with the certificate's key takes longer than a peer may ask for."""
+    try:
+        key = certificate.public_key()
+    except MALFORMED:
+        return False
+    return isinstance(key, rsa.RSAPublicKey) and key.key_size > RSA_MAXIMUM_BITS
+
+
 def key_algorithm(certificate: x509.Certificate) -> str:
     """Name the algorithm of the certificate's key, or give its number when it has no name here."""
     oid = certificate.public_key_algorithm_oid
