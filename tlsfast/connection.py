@@ -411,6 +411,8 @@ class Connection:
             self._send_alert(AlertLevel.warning, AlertDescription.close_notify)
             self._closed = True
             self._writer.wipe()
+            if self._peer_closed:
+                self._reader.wipe()
 
     def export_keying_material(self, label: str | bytes, context: bytes | None, length: int) -> bytes:
         """RFC 8446, 7.5: length bytes (1..256) bound to this connection, label and context; None is as b"" in TLS 1.3."""
