@@ -73,7 +73,7 @@ def their_echo(peer: Peer, data: bytes) -> None:
     """Have our server echo data to a s_client -brief."""
     already = len(peer.out)
     peer.send(data)
-    assert peer.expect_output(already + len(data))[already:] == data
+    assert peer.expect_output(already + len(data), start=already) == data
 
 
 def finish(peer: Peer) -> None:
