@@ -120,7 +120,7 @@ class Connection:
         If something good preceded a fault its events are returned, and the fault is raised by the next call; else it is raised at once."""
         with self._alone():
             self._check_alive()
-            if self._peer_closed or (self._closed and self._established is None):
+            if self._peer_closed or self._canceled:
                 return []
             if self._question is not None and self._reader.buffered + memoryview(data).nbytes > MAX_WAITING:
                 raise ApiMisuse(
@@ -154,7 +154,7 @@ class Connection:
             if request is not self._question:
                 raise ApiMisuse("this request is not the one that waits for an answer")
             self._question = None
-            if self._closed:  # in mid-handshake: nobody waits for it any more
+            if self._canceled:
                 return []
 
             def resume(events: list[Event]) -> None:
@@ -162,6 +162,11 @@ class Connection:
                 self._pump(events)
 
             return self._guarded(resume)
+
+    @property
+    def _canceled(self) -> bool:
+        """True once our side was closed in mid-handshake: nobody waits for its end any more, and its keys are wiped."""
+        return self._closed and self._established is None
 
     def _alone(self) -> _Alone:
         return _Alone(self._receiving)
@@ -172,7 +177,9 @@ class Connection:
         try:
             step(events)
         except TLSError as error:
-            self._die(error)
+            # A hook or another thread may close our side while the flow runs, which then finds its keys wiped: nobody's fault.
+            if not self._canceled:
+                self._die(error)
         except Exception as error:
             self._die(InternalError(f"a fault of this library, or of a hook: {type(error).__name__}: {error}"))
             if not events:
