@@ -23,13 +23,17 @@ from tlsfast.registry import ContentType
 # What may leave in place of a message: itself changed, raw bytes, several of these, or nothing.
 Altered = Message | bytes | Sequence[Message | bytes]
 Alter = Callable[[Any], Altered]
+Cut = Callable[[bytes], Sequence[tuple[int, bytes]]]
 
 
 class RogueHandshake(Handshake):
-    """Sends what `alter` makes of each message. The transcript follows what was sent, so that keys, signatures and Finished stay right."""
+    """Sends what `alter` makes of each message, in the records that `cut` makes of each flight: their types and contents.
 
-    __slots__ = ("alter",)
+    The transcript follows what was sent, so that keys, signatures and Finished stay right."""
+
+    __slots__ = ("alter", "cut")
     alter: Alter
+    cut: Cut
 
     def send_encoded(self, message: Message, raw: bytes) -> None:
         for each, encoded in self._altered(message, raw):
@@ -38,6 +42,14 @@ class RogueHandshake(Handshake):
     def send_unhashed(self, message: Message) -> None:
         for _, encoded in self._altered(message, message.encode()):
             self._flight.append(encoded)
+
+    def flush(self) -> None:
+        flight, self._flight = self._flight, []
+        for kind, content in self.cut(b"".join(flight)) if flight else ():
+            if self.writer.traffic_secret is None and kind != ContentType.handshake:
+                self.writer.queue(record(kind, content))  # our writer would not send some of these in the clear
+            else:
+                self.writer.send(kind, content)
 
     def _altered(self, message: Message, raw: bytes) -> Iterator[tuple[Message, bytes]]:
         out = self.alter(message)
@@ -48,13 +60,21 @@ class RogueHandshake(Handshake):
             yield message, each if isinstance(each, bytes) else each.encode()
 
 
+def untouched(message: Message) -> Altered:
+    return message
+
+
+def one_record(flight: bytes) -> Sequence[tuple[int, bytes]]:
+    return [(ContentType.handshake, flight)]
+
+
 @contextlib.contextmanager
-def rogue(alter: Alter) -> Iterator[None]:
-    """The connection that is made inside is a rogue."""
+def rogue(alter: Alter = untouched, cut: Cut = one_record) -> Iterator[None]:
+    """The connections that are made inside are rogues."""
 
     def make(*args: Any) -> RogueHandshake:
         handshake = RogueHandshake(*args)
-        handshake.alter = alter
+        handshake.alter, handshake.cut = alter, cut
         return handshake
 
     with mock.patch("tlsfast.connection.Handshake", make):
