@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import re
 import sys
@@ -749,6 +750,13 @@ def test_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert TrustStore.system() == TrustStore([ROOT.cert])
     monkeypatch.setenv("SSL_CERT_DIR", str(folder))
     assert TrustStore.system() == TrustStore([ROOT.cert, MIDDLE.cert])
+    plain = tmp_path / "plain"
+    plain.mkdir()
+    (plain / "root.crt").write_bytes(ROOT.cert_pem)
+    (plain / "README").write_text("not a certificate")
+    monkeypatch.setenv("SSL_CERT_DIR", f"{plain}{os.pathsep}{folder}")
+    assert TrustStore.system() == TrustStore([ROOT.cert, MIDDLE.cert])
+    monkeypatch.setenv("SSL_CERT_DIR", str(folder))
     monkeypatch.delenv("SSL_CERT_FILE")
     assert TrustStore.system() == TrustStore([MIDDLE.cert])
     monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path / "none"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import sys
 import warnings
 from pathlib import Path
@@ -23,6 +24,9 @@ _BUNDLES = (
     "/etc/ssl/cert.pem",  # Alpine, macOS, OpenBSD
     "/usr/local/share/certs/ca-root-nss.crt",  # FreeBSD
 )
+
+# The names that `openssl rehash` gives.
+_HASHED = re.compile(r"[0-9a-f]{8}\.[0-9]+")
 
 
 def load(material: pem.Material, *, strict: bool) -> list[x509.Certificate]:
@@ -86,17 +90,23 @@ def _from_environment(file: str, directory: str) -> list[x509.Certificate]:
             raise ConfigurationError(
                 f"SSL_CERT_DIR names {folder}, which is not a directory: set it to one with roots in PEM, or unset it"
             )
-        for path in sorted(Path(folder).iterdir()):
-            if path.is_file():
-                try:
-                    roots += load(pem.read(path, "trust store (SSL_CERT_DIR)"), strict=False)
-                except ConfigurationError:
-                    continue  # a README, a CRL, a key: directories of roots hold such files
+        for path in _certificate_files(folder):
+            try:
+                roots += load(pem.read(path, "trust store (SSL_CERT_DIR)"), strict=False)
+            except ConfigurationError:
+                continue  # a README, a CRL, a key: directories of roots hold such files
     if not roots:
         raise ConfigurationError(
             f"SSL_CERT_DIR names {directory}, where no file holds a certificate: set it to roots in PEM, or unset it"
         )
     return roots
+
+
+def _certificate_files(folder: str) -> list[Path]:
+    """List the files that OpenSSL would look at, <hash>.<number>, each once; or all, if the directory was never hashed."""
+    files = [path for path in sorted(Path(folder).iterdir()) if path.is_file()]
+    hashed = [path for path in files if _HASHED.fullmatch(path.name)]
+    return list(dict.fromkeys(path.resolve() for path in hashed or files))
 
 
 def _from_windows() -> list[x509.Certificate]:
