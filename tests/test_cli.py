@@ -22,7 +22,7 @@ import tlsfast
 from tlsfast.cli import app
 from tlsfast.cli.authority import make_authority
 from tlsfast.cli.connect import parse_target, unescape
-from tlsfast.cli.trace import meaning, printable
+from tlsfast.cli.words import meaning, printable
 from tlsfast.errors import ApiMisuse, UnknownCA
 
 COMMAND = [sys.executable, "-m", "tlsfast.cli"]
@@ -150,6 +150,17 @@ def test_options_reach_the_handshake(tmp_path: Path) -> None:
             assert words in out
         assert "ALPN http/1.1" in said
         assert "CLIENT_TRAFFIC_SECRET_0 " in keylog.read_text()
+
+
+def test_the_older_version(tmp_path: Path) -> None:
+    with serving(tmp_path) as server:
+        choice = ["--suite", "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"]
+        out, said = tls("connect", f"localhost:{server.port}", "--ca", server.ca, *choice, "--resume", stdin=b"x")
+        assert out == b"x"
+        first, _, second = said.partition(", full handshake")
+        for step in ("ServerKeyExchange", "ServerHelloDone", "ClientKeyExchange", "what follows is under the new keys"):
+            assert step in first
+        assert "resumed" in second and "means nothing" not in said
 
 
 def test_resume(tmp_path: Path) -> None:

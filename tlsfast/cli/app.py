@@ -14,7 +14,7 @@ from rich.console import Console
 from tlsfast.cli.connect import ConnectOptions, connect
 from tlsfast.cli.demo import demo
 from tlsfast.cli.serve import ServeOptions, serve
-from tlsfast.cli.trace import printable
+from tlsfast.cli.words import printable
 from tlsfast.errors import ApiMisuse, CertificateError, MissingDependency, TLSError, UnknownCA
 
 CODES = """Exit codes: 0 all went well; 1 the handshake or the connection failed; 2 an option, file or key that cannot work; 3 the network: no such

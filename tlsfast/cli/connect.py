@@ -17,7 +17,8 @@ from rich.console import Console
 from rich.text import Text
 
 import tlsfast
-from tlsfast.cli.trace import Trace, subject_of, summary
+from tlsfast.cli.trace import Trace, summary
+from tlsfast.cli.words import subject_of
 from tlsfast.errors import ApiMisuse
 
 # How long a first connection waits for the ticket that the second is to resume with.

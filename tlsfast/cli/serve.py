@@ -14,7 +14,8 @@ from rich.text import Text
 
 import tlsfast
 from tlsfast.cli.authority import make_authority
-from tlsfast.cli.trace import printable, subject_of, summary
+from tlsfast.cli.trace import summary
+from tlsfast.cli.words import printable, subject_of
 
 # Bytes of an HTTP request's head that are read.
 _MAX_HEAD = 16 * 1024
