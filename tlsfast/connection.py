@@ -184,6 +184,10 @@ class Connection:
             self._die(InternalError(f"a fault of this library, or of a hook: {type(error).__name__}: {error}"))
             if not events:
                 raise self._fresh_failure() from error
+        except BaseException as error:
+            # KeyboardInterrupt and its like: what was opened but not given out is lost, so going on would leave a hole in the data.
+            self._die(InternalError(f"receiving was interrupted by {type(error).__name__}"))
+            raise
         if self._update_owed:
             # Several requests are answered once, before the next data record (RFC 8446, 4.6.3). Locked: another thread may be closing our side.
             with self._writer.lock:
