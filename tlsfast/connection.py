@@ -416,14 +416,16 @@ class Connection:
         with self._writer.lock:
             if self._closed or self._failure is not None:
                 return
-            if self._established is None:
-                # RFC 8446, 6.1: user_canceled, then close_notify, ends a handshake for a reason that is no protocol failure
-                self._send_alert(AlertLevel.warning, AlertDescription.user_canceled)
-            self._send_alert(AlertLevel.warning, AlertDescription.close_notify)
-            self._closed = True
-            self._writer.wipe()
-            if self._peer_closed:
-                self._reader.wipe()
+            try:
+                if self._established is None:
+                    # RFC 8446, 6.1: user_canceled, then close_notify, ends a handshake for a reason that is no protocol failure
+                    self._send_alert(AlertLevel.warning, AlertDescription.user_canceled)
+                self._send_alert(AlertLevel.warning, AlertDescription.close_notify)
+            finally:  # an observer may raise
+                self._closed = True
+                self._writer.wipe()
+                if self._peer_closed:
+                    self._reader.wipe()
 
     def export_keying_material(self, label: str | bytes, context: bytes | None, length: int) -> bytes:
         """RFC 8446, 7.5: length bytes (1..256) bound to this connection, label and context; None is as b"" in TLS 1.3."""
@@ -476,11 +478,13 @@ class Connection:
             self._failure = error.fresh()
             self._expecting = ()
             self._question = None
-            if isinstance(error, PeerError | InternalError) and not self._closed:
-                self._send_alert(AlertLevel.fatal, error.alert)
-            # RFC 8446, 6: MUST forget the secret values and keys established in failed connections: the exporter's and the tickets' too
-            self._established = None
-            self._wipe()
+            try:
+                if isinstance(error, PeerError | InternalError) and not self._closed:
+                    self._send_alert(AlertLevel.fatal, error.alert)
+            finally:  # an observer may raise
+                # RFC 8446, 6: MUST forget the secret values and keys established in failed connections: the exporter's and the tickets' too
+                self._established = None
+                self._wipe()
 
     def _wipe(self) -> None:
         """Wipe keys and secrets; the writer's lock keeps a sealing thread out."""
