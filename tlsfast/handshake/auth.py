@@ -119,15 +119,14 @@ def verify_client(config: ServerConfig, chain: tuple[bytes, ...]) -> Step[Verifi
 def _verify_hook(config: ClientConfig | ServerConfig, question: VerifyChain) -> Step[None]:
     if config.verify is None:
         return
-    if config.verify is ASK:
-        yield from ask(question)
-        return
     try:
-        config.verify(question)
+        answer = (yield from ask(question)) if config.verify is ASK else config.verify(question)
     except TLSError:
         raise
     except Exception as error:
         raise AccessDenied(f"the verify hook refused the peer: {error}", check="verify hook", depth=0) from error
+    if answer is False:  # a refusal in other libraries: it must not pass here for want of an exception
+        raise AccessDenied("the verify hook refused the peer: it answered False", check="verify hook", depth=0)
 
 
 def verify_again(config: ServerConfig, chain: tuple[bytes, ...], verified: tuple[bytes, ...]) -> Step[None]:
