@@ -184,7 +184,7 @@ def demo_command(
     handshakes: Annotated[int, typer.Option(min=1, help="Handshakes of each kind in a round.")] = 200,
     rounds: Annotated[int, typer.Option(min=1, help="Rounds; each number shown is their median.")] = 3,
 ) -> None:
-    """Show a handshake and a resumed one on loopback, then what they and bulk data cost beside the standard ssl module.
+    """Show handshakes on loopback step by step, from the nine steps of static RSA to TLS 1.3, then what they and bulk data cost beside ssl.
 
     \b
     Example:

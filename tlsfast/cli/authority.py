@@ -9,11 +9,12 @@ from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 _LIFE = timedelta(days=7)
 _PEM = serialization.Encoding.PEM
+_Public = ec.EllipticCurvePublicKey | rsa.RSAPublicKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +26,12 @@ class Authority:
     key: bytes
 
 
-def make_authority(names: tuple[str, ...] = ("localhost", "127.0.0.1", "::1")) -> Authority:
-    """Make an authority, and a P-256 certificate of it for these names and addresses."""
-    ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+def make_authority(
+    names: tuple[str, ...] = ("localhost", "127.0.0.1", "::1"), *, key_transport: bool = False
+) -> Authority:
+    """Make an authority, and a certificate of it for these names and addresses: P-256, or RSA that may decrypt a premaster secret."""
+    ca_key = ec.generate_private_key(ec.SECP256R1())
+    key = rsa.generate_private_key(65537, 2048) if key_transport else ec.generate_private_key(ec.SECP256R1())
     ca_name, name = _name("tlsfast throwaway CA"), _name(names[0])
     ca = (
         _builder(ca_name, ca_name, ca_key.public_key(), ca_key.public_key())
@@ -38,7 +42,7 @@ def make_authority(names: tuple[str, ...] = ("localhost", "127.0.0.1", "::1")) -
     leaf = (
         _builder(name, ca_name, key.public_key(), ca_key.public_key())
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), True)
-        .add_extension(_usage(digital_signature=True), True)
+        .add_extension(_usage(digital_signature=True, key_encipherment=key_transport), True)
         .add_extension(x509.SubjectAlternativeName([_general_name(each) for each in names]), False)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), False)
         .sign(ca_key, hashes.SHA256())
@@ -48,7 +52,7 @@ def make_authority(names: tuple[str, ...] = ("localhost", "127.0.0.1", "::1")) -
 
 
 def _builder(
-    subject: x509.Name, issuer: x509.Name, public: ec.EllipticCurvePublicKey, above: ec.EllipticCurvePublicKey
+    subject: x509.Name, issuer: x509.Name, public: _Public, above: ec.EllipticCurvePublicKey
 ) -> x509.CertificateBuilder:
     now = datetime.now(UTC)
     return (
@@ -71,5 +75,9 @@ def _general_name(name: str) -> x509.GeneralName:
         return x509.DNSName(name)
 
 
-def _usage(*, digital_signature: bool = False, key_cert_sign: bool = False, crl_sign: bool = False) -> x509.KeyUsage:
-    return x509.KeyUsage(digital_signature, False, False, False, False, key_cert_sign, crl_sign, False, False)
+def _usage(**set_bits: bool) -> x509.KeyUsage:
+    bits = dict.fromkeys(
+        ("digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement"), False
+    )
+    bits |= dict.fromkeys(("key_cert_sign", "crl_sign", "encipher_only", "decipher_only"), False)
+    return x509.KeyUsage(**bits | set_bits)

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""tlsfast demo: a handshake and a resumed one on loopback, step by step, then their cost and that of bulk data beside the standard ssl module."""
+"""tlsfast demo: four handshakes on loopback step by step, from static RSA to a resumed TLS 1.3, then their cost beside the standard ssl module."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from rich.console import Console
 from rich.rule import Rule
@@ -11,16 +13,18 @@ from rich.text import Text
 import tlsfast
 from tlsfast import crypto
 from tlsfast.cli.authority import Authority, make_authority
-from tlsfast.cli.measure import RESUMED_BY, STACKS, Rates, Server, measure
+from tlsfast.cli.measure import RESUMED_BY, RSA_SUITE, STACKS, Rates, Server, measure
 from tlsfast.cli.trace import Trace, summary
 
 _HOST = "localhost"
+_ECDHE_SUITE = tlsfast.CipherSuite.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256
 
 
 def demo(size: int, handshakes: int, rounds: int, console: Console) -> None:
     """Run the command."""
     authority = make_authority()
     with Server("tlsfast", authority) as ours, Server("ssl", authority) as theirs:
+        show_nine_steps(console)
         show_handshakes(ours.address, authority, console)
         console.print(Rule("cost", align="left"))
         console.print(
@@ -39,19 +43,43 @@ def _suite() -> str:
     return tlsfast.CipherSuite.TLS_AES_256_GCM_SHA384.name
 
 
+def show_nine_steps(console: Console) -> None:
+    """TLS 1.2 with static RSA: the handshake that most explanations tell, which a configuration must ask for by name."""
+    authority = make_authority(key_transport=True)
+    try:
+        config = client_config(authority, console, cipher_suites=(RSA_SUITE,))
+    except tlsfast.ConfigurationError as refused:
+        console.print(Text(f"static RSA is left out: {refused}"))
+        return
+    with Server("static RSA", authority) as server:
+        show("TLS 1.2 with static RSA, the nine steps (off by default)", server.address, config, console)
+
+
 def show_handshakes(address: tuple[str, int], authority: Authority, console: Console) -> None:
-    """A full handshake as the client sees it, a few bytes of data, and a second handshake with the ticket of the first."""
-    config = tlsfast.ClientConfig(trust=tlsfast.TrustStore.from_pem(authority.ca), observer=Trace(console))
-    for title in ("a full handshake, as the client sees it", "the same again, resumed with a ticket"):
-        console.print(Rule(title, align="left"))
-        with tlsfast.connect(address, config, server_name=_HOST, timeout=30) as stream:
-            console.print(Text(summary(stream.info), "bold green"))
-            stream.sendall(b"P")
-            answer = stream.recv(1)
-            console.print(Text(f"1 byte there, {len(answer)} back"))
-            stream.send_eof()
-            stream.recv(1)
-        console.print()
+    """What took its place; the last resumes with the ticket of the one before."""
+    older = client_config(authority, console, cipher_suites=(_ECDHE_SUITE,))
+    show("TLS 1.2 with fresh keys (ECDHE)", address, older, console)
+    config = client_config(authority, console)
+    show("TLS 1.3", address, config, console)
+    show("TLS 1.3, resumed with a ticket", address, config, console)
+
+
+def client_config(authority: Authority, console: Console, **more: Any) -> tlsfast.ClientConfig:
+    trust = tlsfast.TrustStore.from_pem(authority.ca)
+    return tlsfast.ClientConfig(trust=trust, observer=Trace(console), **more)
+
+
+def show(title: str, address: tuple[str, int], config: tlsfast.ClientConfig, console: Console) -> None:
+    """One handshake as the client sees it, a byte each way, and the close."""
+    console.print(Rule(title, align="left"))
+    with tlsfast.connect(address, config, server_name=_HOST, timeout=30) as stream:
+        console.print(Text(summary(stream.info), "bold green"))
+        stream.sendall(b"P")
+        answer = stream.recv(1)
+        console.print(Text(f"1 byte there, {len(answer)} back"))
+        stream.send_eof()
+        stream.recv(1)
+    console.print()
 
 
 def show_rates(rates: dict[str, Rates], size: int, console: Console) -> None:

@@ -29,6 +29,7 @@ _PIECE = 256 * 1024
 _NAME = "localhost"
 # The standard library has no say in its TLS 1.3 suite and takes this one: so do we here.
 _SUITE = tlsfast.CipherSuite.TLS_AES_256_GCM_SHA384
+RSA_SUITE = tlsfast.CipherSuite.TLS_RSA_WITH_AES_128_GCM_SHA256
 
 
 class Stream(Protocol):
@@ -43,7 +44,7 @@ class Stream(Protocol):
 
 
 class Server:
-    """A process that serves one connection after the other with one of the libraries."""
+    """A process that serves one connection after the other: "tlsfast", "ssl", or "static RSA" (tlsfast with that suite alone)."""
 
     def __init__(self, stack: str, authority: Authority) -> None:
         self._pipe, end = multiprocessing.Pipe()
@@ -51,7 +52,10 @@ class Server:
         self._process: BaseProcess = context.Process(target=_serve, args=(stack, authority, end), daemon=True)
         self._process.start()
         end.close()
-        self.address: tuple[str, int] = self._pipe.recv()
+        try:
+            self.address: tuple[str, int] = self._pipe.recv()
+        except EOFError:
+            raise RuntimeError("the server's process did not start: what it said stands above") from None
 
     def __enter__(self) -> Self:
         return self
@@ -133,8 +137,9 @@ def _pour(stream: Stream, length: int) -> None:
 
 
 def _server_side(stack: str, authority: Authority) -> Callable[[socket.socket], Stream]:
-    if stack == "tlsfast":
-        config = tlsfast.ServerConfig(credentials=(tlsfast.Credential.load(authority.chain, authority.key),))
+    if stack in ("tlsfast", "static RSA"):
+        suites: dict[str, Any] = {"cipher_suites": (RSA_SUITE,)} if stack == "static RSA" else {}
+        config = tlsfast.ServerConfig(credentials=(tlsfast.Credential.load(authority.chain, authority.key),), **suites)
         return lambda accepted: tlsfast.wrap_socket(accepted, config)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_3

@@ -70,7 +70,7 @@ def summary(done: HandshakeCompleted) -> str:
     parts = [
         str(done.version),
         done.cipher_suite.name,
-        done.group.name if done.group is not None else "no key exchange",
+        done.group.name if done.group is not None else "no ephemeral key",
     ]
     if done.signature_scheme is not None:
         parts.append(done.signature_scheme.name)

@@ -135,6 +135,13 @@ def _server_key_exchange(message: ServerKeyExchange) -> str:
     return f"a key share for {name_of(NamedGroup, message.group)}, signed with {scheme}: the server holds the certificate's key"
 
 
+def _client_key_exchange(message: ClientKeyExchange) -> str:
+    # The suite is not in the message, but no point of a curve is as long as an RSA ciphertext.
+    if len(message.exchange_keys) > 200:
+        return "the premaster secret, encrypted with the server's public key: both sides can make the session keys"
+    return "the client's key share: both sides can make the session keys"
+
+
 def _key_update(message: KeyUpdate) -> str:
     both = message.request_update == KeyUpdateRequest.update_requested
     return "the sender's next record is under its next key" + (", and it asks for the same" if both else "")
@@ -162,7 +169,7 @@ _MEANINGS: dict[type[object], Callable[[Any], str]] = {
     ServerKeyExchange: _server_key_exchange,
     CertificateRequest12: lambda _: "asks the client for a certificate",
     ServerHelloDone: lambda _: "the server's turn ends",
-    ClientKeyExchange: lambda _: "the client's part of the key exchange: both sides now have the master secret",
+    ClientKeyExchange: _client_key_exchange,
     NewSessionTicket12: lambda message: _ticket(message.lifetime_hint),
     Finished12: lambda _: _FINISHED,
 }
