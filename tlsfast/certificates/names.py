@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 from dataclasses import dataclass
 
@@ -19,6 +20,7 @@ _TEXT_LIMIT = 200
 _NAMES_LISTED = 8
 
 
+@functools.lru_cache(maxsize=1024)
 def parse_name(name: str) -> str | IPAddress:
     """Bring a server's name into the form that is compared: lower case without a trailing dot, or an address. ApiMisuse if it is neither."""
     literal = name[1:-1] if name.startswith("[") and name.endswith("]") else name

@@ -52,12 +52,12 @@ def first_offer(hs: Handshake, config: ClientConfig) -> Offer:
         random=crypto.random_bytes(32),
         legacy_session_id=session_id(config, session12),
         cipher_suites=suites,
-        extensions=hello_extensions(hs, config, shares, session12),
+        extensions=hello_extensions(hs, config, shares, session12, offered_psks(session)),
     )
     hs.client_random = hello.random
     # RFC 8446, 5.1: an initial ClientHello MAY say 0x0301, for old servers' sake
     hs.writer.set_version(TLSVersion.TLSv1_0)
-    offer = dataclasses.replace(send_hello(hs, hello, shares, session), session12=session12)
+    offer = send_hello(hs, hello, shares, session, session12=session12)
     hs.flush()
     hs.writer.set_version(TLSVersion.TLSv1_2)
     return offer
@@ -89,7 +89,11 @@ def suite_version(suite: int) -> TLSVersion:
 
 
 def hello_extensions(
-    hs: Handshake, config: ClientConfig, shares: dict[int, KeyShare], session12: Session | None
+    hs: Handshake,
+    config: ClientConfig,
+    shares: dict[int, KeyShare],
+    session12: Session | None,
+    psks: OfferedPsks | None,
 ) -> ClientHelloExtensions:
     """What both versions need, then what each does."""
     tls13, tls12 = TLSVersion.TLSv1_3 in config.versions, TLSVersion.TLSv1_2 in config.versions
@@ -108,28 +112,42 @@ def hello_extensions(
         renegotiation_info=b"" if tls12 else None,
         extended_master_secret=tls12,
         ec_point_formats=(0,) if tls12 else None,
+        pre_shared_key=psks,
         session_ticket=ticket if tls12 and config.sessions is not None else None,
     )
 
 
+def offered_psks(session: Session | None) -> OfferedPsks | None:
+    """The session's ticket with a binder of zeros, whose place send_hello fills (RFC 8446, 4.2.11)."""
+    if session is None:
+        return None
+    age = int((time.time() - session.received_at) * 1000) + session.age_add
+    zeros = bytes(SUITES[session.cipher_suite].hash_length)
+    return OfferedPsks((PskIdentity(session.ticket, age % 2**32),), (zeros,))
+
+
 def send_hello(
-    hs: Handshake, hello: ClientHello, shares: dict[int, KeyShare], session: Session | None, retried: bool = False
+    hs: Handshake,
+    hello: ClientHello,
+    shares: dict[int, KeyShare],
+    session: Session | None,
+    *,
+    session12: Session | None = None,
+    retried: bool = False,
 ) -> Offer:
-    """Send a hello, with the session's ticket as its last extension and the binder over all that stands before it (RFC 8446, 4.2.11)."""
+    """Send a hello; with a session, its binder covers all that stands before it (RFC 8446, 4.2.11.2)."""
     raw = hello.encode()
     if session is not None:
-        suite = SUITES[session.cipher_suite]
-        age = int((time.time() - session.received_at) * 1000) + session.age_add
-        psks = OfferedPsks((PskIdentity(session.ticket, age % 2**32),), (bytes(suite.hash_length),))
-        hello = dataclasses.replace(hello, extensions=dataclasses.replace(hello.extensions, pre_shared_key=psks))
-        truncated = truncate(hello.encode(), hello)
+        algorithm = SUITES[session.cipher_suite].hash
+        truncated = truncate(raw, hello)
         hs.transcript.settle()
-        key = crypto.binder_key(suite.hash, session.psk)
-        binder = crypto.finished(suite.hash, key, hs.transcript.digest_truncated(suite.hash, truncated))
-        hello = hello.with_binders((binder,))
-        raw = truncated + encode_binders((binder,))
+        key = crypto.binder_key(algorithm, session.psk)
+        binders = (crypto.finished(algorithm, key, hs.transcript.digest_truncated(algorithm, truncated)),)
+        raw = truncated + encode_binders(binders)
+        if hs.observers is not None:
+            hello = hello.with_binders(binders)
     hs.send_encoded(hello, raw)
-    return Offer(hello, shares, session, frozenset(hello.extensions.present()), retried)
+    return Offer(hello, shares, session, frozenset(hello.extensions.present()), retried, session12)
 
 
 def dns_name(name: str | None) -> str | None:
@@ -144,10 +162,10 @@ def second_offer(hs: Handshake, offer: Offer, retry: HelloRetryRequest, suite: C
         shares = {retry.extensions.key_share: KeyShare(retry.extensions.key_share)}
         entries = tuple(KeyShareEntry(group, share.public) for group, share in shares.items())
         extensions = dataclasses.replace(extensions, key_share=entries)
-    extensions = dataclasses.replace(extensions, cookie=retry.extensions.cookie, pre_shared_key=None)
     session = offer.session
     if session is not None and SUITES[session.cipher_suite].hash != SUITES[suite].hash:
         session = None
+    extensions = dataclasses.replace(extensions, cookie=retry.extensions.cookie, pre_shared_key=offered_psks(session))
     if offer.hello.legacy_session_id:
         hs.send_change_cipher_spec()
     return send_hello(hs, dataclasses.replace(offer.hello, extensions=extensions), shares, session, retried=True)

@@ -140,41 +140,59 @@ def u16_list(values: tuple[int, ...]) -> bytes:
 
 def u8(value: int) -> bytes:
     """Write a uint8."""
-    return _number(value, 1)
+    try:
+        return value.to_bytes(1, "big")
+    except OverflowError:
+        raise _too_large(value, 1) from None
 
 
 def u16(value: int) -> bytes:
     """Write a uint16."""
-    return _number(value, 2)
+    try:
+        return value.to_bytes(2, "big")
+    except OverflowError:
+        raise _too_large(value, 2) from None
 
 
 def u24(value: int) -> bytes:
     """Write a uint24."""
-    return _number(value, 3)
+    try:
+        return value.to_bytes(3, "big")
+    except OverflowError:
+        raise _too_large(value, 3) from None
 
 
 def u32(value: int) -> bytes:
     """Write a uint32."""
-    return _number(value, 4)
+    try:
+        return value.to_bytes(4, "big")
+    except OverflowError:
+        raise _too_large(value, 4) from None
 
 
 def vec8(content: bytes) -> bytes:
     """Write a vector with a one-byte length."""
-    return _number(len(content), 1) + content
+    try:
+        return len(content).to_bytes(1, "big") + content
+    except OverflowError:
+        raise _too_large(len(content), 1) from None
 
 
 def vec16(content: bytes) -> bytes:
     """Write a vector with a two-byte length."""
-    return _number(len(content), 2) + content
+    try:
+        return len(content).to_bytes(2, "big") + content
+    except OverflowError:
+        raise _too_large(len(content), 2) from None
 
 
 def vec24(content: bytes) -> bytes:
     """Write a vector with a three-byte length."""
-    return _number(len(content), 3) + content
-
-
-def _number(value: int, size: int) -> bytes:
     try:
-        return value.to_bytes(size, "big")
+        return len(content).to_bytes(3, "big") + content
     except OverflowError:
-        raise ApiMisuse(f"{value} does not fit in {size} bytes of a message") from None
+        raise _too_large(len(content), 3) from None
+
+
+def _too_large(value: int, size: int) -> ApiMisuse:
+    return ApiMisuse(f"{value} does not fit in {size} bytes of a message")
