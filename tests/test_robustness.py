@@ -948,7 +948,7 @@ def test_many_tickets_in_one_record() -> None:
 def grown(message: ClientHello, length: int) -> bytes:
     """The hello with an unknown extension that brings its body to this length."""
     raw = message.encode()
-    return at(ClientHello, plus((0x1234, bytes(length - (len(raw) - 4) - 4))))(message).encode()  # type: ignore[union-attr]  # a message
+    return at(ClientHello, plus((0x1234, bytes(length - (len(raw) - 4) - 4))))(message).encode()
 
 
 @pytest.mark.parametrize("limit", [64 * 1024, 4096])
@@ -1551,3 +1551,47 @@ def test_close_notify_in_mid_handshake() -> None:
         assert all(name in str(error) for name in waited)
         assert ALERT not in [each[0] for each in records(side.data_to_send())]
         dead(side)
+
+
+# ---- Certificates ----
+
+
+def with_subject(entity: pki.Entity, subject: bytes) -> bytes:
+    """The certificate with another subject, signed again by its own key."""
+    fields = pki.elements(entity.cert.tbs_certificate_bytes)
+    fields[5] = subject
+    return pki.sign_again(entity.cert, pki.tlv(0x30, *fields), entity.key)
+
+
+def name_of(tag: int, text: bytes) -> bytes:
+    """A name of one attribute, commonName."""
+    attribute = pki.tlv(0x30, bytes.fromhex("0603550403"), pki.tlv(tag, text))
+    return pki.tlv(0x30, pki.tlv(0x31, attribute))
+
+
+def test_a_root_whose_name_cannot_be_read() -> None:
+    """It is told when the store is made: a server would stumble over it in each handshake, where it names its authorities."""
+    root = with_subject(pki.make_ca(), name_of(0x0C, b"\xc3\x28"))
+    with pytest.raises(ConfigurationError, match="certificate 1 cannot be used"):
+        TrustStore.from_pem(root)
+    with pytest.raises(ConfigurationError, match="a root is malformed"):
+        TrustStore([x509.load_der_x509_certificate(root)])
+
+
+def test_what_cryptography_only_warns_of() -> None:
+    """An empty attribute in a name: these tests turn the warning into an exception, as a careful program does."""
+    entity = pki.make_leaf(None, ["server.test"])
+    odd = with_subject(entity, name_of(0x0C, b""))
+    with pytest.raises(UnknownCA):
+        TrustStore([pki.make_ca().cert]).verify_server([odd], "server.test")
+    assert TrustStore.from_pem(odd).verify_server([odd], "server.test").path == (odd,)
+
+
+def test_a_key_that_openssl_refuses() -> None:
+    """An Ed25519 key that is too short: cryptography calls that an internal error, and to be reported."""
+    leaf = pki.make_leaf(None, ["server.test"], key="ed25519")
+    short = pki.tlv(
+        0x30, b"\x02\x01\x00", pki.tlv(0x30, b"\x06\x03\x2b\x65\x70"), pki.tlv(0x04, pki.tlv(0x04, bytes(5)))
+    )
+    with pytest.raises(ConfigurationError, match="the private key is damaged"):
+        Credential.load(leaf.pem, short)
