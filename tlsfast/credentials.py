@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cryptography import x509
+from cryptography.exceptions import InternalError as OpenSSLError
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
@@ -284,6 +285,8 @@ def _parse_key(data: bytes, password: bytes | None, origin: str, *, der: bool = 
                 f"{origin}: the private key cannot be decrypted: the password is wrong, or the key is damaged"
             ) from None
         raise ConfigurationError(f"{origin}: the private key cannot be parsed: {error}") from None
+    except OpenSSLError:  # for a key of the wrong length, as one example; its words are about something else
+        raise ConfigurationError(f"{origin}: the private key is damaged: OpenSSL refuses it") from None
     if not isinstance(key, (rsa.RSAPrivateKey, ec.EllipticCurvePrivateKey, ed25519.Ed25519PrivateKey)):
         kind = type(key).__name__.removesuffix("PrivateKey")
         raise ConfigurationError(f"{origin}: a private key of kind {kind} cannot sign here: it needs {_SUPPORTED}")
@@ -324,7 +327,7 @@ def _put_in_order(certificates: list[x509.Certificate], key: signatures.PrivateK
     """Bring the leaf to the front and each issuer behind what it issued; refuse what belongs to another chain."""
     for number, certificate in enumerate(certificates, 1):
         try:
-            _ = certificate.subject, certificate.issuer, certificate.extensions
+            signatures.read_parts(certificate)
         except signatures.MALFORMED as error:
             raise ConfigurationError(
                 f"certificate {number} of the chain is malformed ({error}): have it reissued"

@@ -111,6 +111,10 @@ class TrustStore:
                 raise ConfigurationError(
                     f"a root is a {type(root).__name__}: give cryptography certificates, or use from_pem or from_file"
                 )
+            try:
+                signatures.read_parts(root)
+            except signatures.MALFORMED as error:
+                raise ConfigurationError(f"a root is malformed ({error}): leave it out, or have it reissued") from None
             ders.setdefault(root.public_bytes(_DER), root)
         if not ders:
             raise ConfigurationError("the trust store holds no certificate: give at least one root")

@@ -117,7 +117,7 @@ def check_path(path: Sequence[x509.Certificate], question: Question, *, pinned: 
 def check_form(certificate: x509.Certificate, depth: int) -> None:
     """Every part that is read later must parse."""
     try:
-        _ = certificate.extensions, certificate.subject, certificate.issuer
+        signatures.read_parts(certificate)
     except signatures.MALFORMED as error:
         what = f"is malformed ({printable(str(error))})"
         message = f"the certificate at depth {depth} {what}: it must be reissued"

@@ -39,7 +39,8 @@ def load(material: pem.Material, *, strict: bool) -> list[x509.Certificate]:
         for number, block in enumerate(blocks, 1):
             try:
                 root = x509.load_der_x509_certificate(block.der())
-                _ = root.extensions, root.public_key()
+                signatures.read_parts(root)
+                _ = root.public_key()
             except signatures.MALFORMED as error:
                 if strict:
                     raise ConfigurationError(

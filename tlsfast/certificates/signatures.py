@@ -6,11 +6,13 @@ from __future__ import annotations
 import warnings
 
 from cryptography import x509
+from cryptography.exceptions import InternalError as OpenSSLError
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.x509.oid import PublicKeyAlgorithmOID, SignatureAlgorithmOID
 
+from tlsfast.certificates.names import printable
 from tlsfast.errors import BadCertificate, DecryptError, IllegalParameter, UnsupportedCertificate
 from tlsfast.registry import SignatureScheme
 
@@ -75,6 +77,8 @@ MALFORMED = (
     TypeError,
     LookupError,
     UnsupportedAlgorithm,
+    OpenSSLError,  # InternalError by its own name: for a key of the wrong length, as one example
+    Warning,  # in a program that turns warnings into errors
     x509.InvalidVersion,
     x509.DuplicateExtension,
     x509.UnsupportedGeneralNameType,
@@ -94,6 +98,16 @@ def load_certificate(der: bytes) -> x509.Certificate:
             return x509.load_der_x509_certificate(der)
 
 
+def read_parts(certificate: x509.Certificate) -> None:
+    """Look at what is parsed only when it is looked at, and once for all; one of MALFORMED if it cannot be."""
+    try:
+        _ = certificate.extensions, certificate.subject, certificate.issuer
+    except Warning:  # as in load_certificate: an attribute of a name that is empty or too long
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            _ = certificate.extensions, certificate.subject, certificate.issuer
+
+
 class KeyRefused(ValueError):
     """A public key that signs nothing here; the message is an object for "has": "a key of ..."; check names what failed."""
 
@@ -107,7 +121,8 @@ def public_key(certificate: x509.Certificate) -> PublicKey:
     try:
         key = certificate.public_key()
     except MALFORMED as error:
-        raise KeyRefused(f"a key that cannot be read ({key_algorithm(certificate)}: {error})", "key type") from None
+        why = printable(str(error))
+        raise KeyRefused(f"a key that cannot be read ({key_algorithm(certificate)}: {why})", "key type") from None
     if isinstance(key, rsa.RSAPublicKey):
         if key.key_size < RSA_MINIMUM_BITS:
             message = f"a key that is too small ({key.key_size} bits; RSA needs {RSA_MINIMUM_BITS} at least)"

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What fuzzing found, each as a test of its own: the inputs in fuzz/corpus mean something only as long as the targets read them so."""
+
+from __future__ import annotations
+
+import pki
+import pytest
+from cryptography import x509
+from pair import NAME, client_config, make_pair, server_config
+
+from tlsfast import ASK, ApiMisuse, ClientConnection, ConfigurationError, Credential, TrustStore
+from tlsfast.connection import MAX_WAITING
+from tlsfast.errors import UnknownCA
+from tlsfast.events import VerifyChain
+
+
+def asked() -> tuple[ClientConnection, VerifyChain]:
+    """A client that waits for the answer to a question, the rest of the server's flight at hand."""
+    pair = make_pair(client_config(verify=ASK), server_config())
+    pair.server.receive_data(pair.client.data_to_send())
+    (question,) = pair.client.receive_data(pair.server.data_to_send())
+    assert isinstance(question, VerifyChain)
+    return pair.client, question
+
+
+def test_answer_after_close() -> None:
+    """The flow would go on with keys that close has wiped."""
+    client, question = asked()
+    client.close()
+    assert client.answer(question, None) == []
+    assert client.failure is None
+    assert client.receive_data(b"whatever comes") == []
+
+
+def test_a_hook_that_closes_the_connection() -> None:
+    """As another thread may: what the flow then finds wiped is no fault of ours."""
+    client: list[ClientConnection] = []
+    pair = make_pair(client_config(verify=lambda _: client[0].close()), server_config())
+    client.append(pair.client)
+    pair.run()
+    assert pair.client_error is None and pair.client.failure is None
+    assert "close_notify" in str(pair.server_error)
+
+
+def test_bytes_that_wait_for_an_answer_are_bounded() -> None:
+    """What is refused is not kept: asking again and again takes no memory, and the connection goes on unharmed."""
+    client, question = asked()
+    for _ in range(8):
+        with pytest.raises(ApiMisuse, match="give these bytes again"):
+            client.receive_data(bytes(MAX_WAITING + 1))
+    assert client._reader.buffered < 1024
+    client.answer(question, None)
+    assert client.handshake is not None and client.handshake.server_name == NAME
+
+
+# ---- Certificates ----
+
+
+def with_subject(entity: pki.Entity, subject: bytes) -> bytes:
+    """The certificate with another subject, signed again by its own key."""
+    fields = pki.elements(entity.cert.tbs_certificate_bytes)
+    fields[5] = subject
+    return pki.sign_again(entity.cert, pki.tlv(0x30, *fields), entity.key)
+
+
+def name_of(tag: int, text: bytes) -> bytes:
+    """A name of one attribute, commonName."""
+    attribute = pki.tlv(0x30, bytes.fromhex("0603550403"), pki.tlv(tag, text))
+    return pki.tlv(0x30, pki.tlv(0x31, attribute))
+
+
+def test_a_root_whose_name_cannot_be_read() -> None:
+    """It is told when the store is made: a server would stumble over it in each handshake, where it names its authorities."""
+    root = with_subject(pki.make_ca(), name_of(0x0C, b"\xc3\x28"))
+    with pytest.raises(ConfigurationError, match="certificate 1 cannot be used"):
+        TrustStore.from_pem(root)
+    with pytest.raises(ConfigurationError, match="a root is malformed"):
+        TrustStore([x509.load_der_x509_certificate(root)])
+
+
+def test_what_cryptography_only_warns_of() -> None:
+    """An empty attribute in a name: these tests turn the warning into an exception, as a careful program does."""
+    entity = pki.make_leaf(None, ["server.test"])
+    odd = with_subject(entity, name_of(0x0C, b""))
+    with pytest.raises(UnknownCA):
+        TrustStore([pki.make_ca().cert]).verify_server([odd], "server.test")
+    assert TrustStore.from_pem(odd).verify_server([odd], "server.test").path == (odd,)
+
+
+def test_a_key_that_openssl_refuses() -> None:
+    """An Ed25519 key that is too short: cryptography calls that an internal error, and to be reported."""
+    leaf = pki.make_leaf(None, ["server.test"], key="ed25519")
+    short = pki.tlv(
+        0x30, b"\x02\x01\x00", pki.tlv(0x30, b"\x06\x03\x2b\x65\x70"), pki.tlv(0x04, pki.tlv(0x04, bytes(5)))
+    )
+    with pytest.raises(ConfigurationError, match="the private key is damaged"):
+        Credential.load(leaf.pem, short)
