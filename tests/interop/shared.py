@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is asked of every peer that lives in this process: the whole matrix, and the rest of TLS 1.3 one by one. A test file subclasses InMemory."""
+"""What is asked of every peer that lives in this process, one by one, in both versions; and the whole matrix of TLS 1.3. A test file subclasses."""
 
 from __future__ import annotations
 
@@ -70,18 +70,12 @@ def bad(certificates: Certificates, case: str, name: str) -> Identity:
     return certificates.named(f"{case}-{name}", lambda: make(certificates, name))
 
 
-class InMemory:
-    """The tests; a subclass names the peer."""
+class EitherVersion:
+    """The tests that are the same in TLS 1.3 and 1.2; a subclass names the peer."""
 
     peer: Library
-
-    @matrix(product(**AXES))
-    def test_matrix_our_client(self, certificates: Certificates, row: dict[str, Any]) -> None:
-        check_row_as_client(self.peer, certificates, row)
-
-    @matrix(product(cannot_retry, **AXES))
-    def test_matrix_our_server(self, certificates: Certificates, row: dict[str, Any]) -> None:
-        check_row_as_server(self.peer, certificates, row)
+    secrets_logged: int
+    no_certificate: str  # the alert where a certificate is required and none was sent
 
     # ---- Extensions ----
 
@@ -106,67 +100,7 @@ class InMemory:
         link = join(self.peer, certificates, "client", name="localhost").shake()
         assert link.peer.server_name() == "localhost"
 
-    @ROLES
-    @pytest.mark.parametrize("ours", [True, False], ids=["ours_on", "ours_off"])
-    @pytest.mark.parametrize("theirs", [True, False], ids=["theirs_on", "theirs_off"])
-    def test_middlebox_compatibility(self, certificates: Certificates, we_are: str, ours: bool, theirs: bool) -> None:
-        if not theirs and not self.peer.can_drop_middlebox_compatibility:
-            pytest.skip("peer cannot turn its middlebox compatibility off")
-        seen: list[Any] = []
-        options = {"middlebox_compatibility": ours, "observer": seen.append}
-        link = join(self.peer, certificates, we_are, ours=options, theirs={"middlebox": theirs}).shake()
-        sent = [each.sent for each in seen if isinstance(each, ChangeCipherSpecSeen)]
-        # RFC 8446, D.4: our server sends ChangeCipherSpec where the client sent a session id; these peers' where they are in this mode
-        assert sent.count(True) == (ours if we_are == "client" else theirs)
-        assert sent.count(False) == theirs
-        link.exchange()
-        link.close()
-
-    # ---- After the handshake ----
-
-    @ROLES
-    @pytest.mark.parametrize("request_peer", [True, False])
-    def test_we_update_keys(self, certificates: Certificates, we_are: str, request_peer: bool) -> None:
-        link = join(self.peer, certificates, we_are).shake()
-        for _ in range(4):
-            link.ours.update_keys(request_peer=request_peer)
-            link.run()
-            link.exchange()  # its answer comes before the data it sends next; until then it is not asked again (RFC 9846, 4.7.3)
-        updates = [event for event in link.events if isinstance(event, KeysUpdated)]
-        assert len(updates) == (4 if request_peer else 0)
-        assert not any(event.requested for event in updates)
-        link.close()
-
-    @ROLES
-    def test_we_close_first_and_still_read(self, certificates: Certificates, we_are: str) -> None:
-        link = join(self.peer, certificates, we_are).shake()
-        link.ours.send_data(b"our last words")
-        link.ours.close()
-        link.run()
-        assert link.peer.closed
-        assert link.peer.received == b"our last words"
-        link.peer.write(b"theirs, later")
-        link.run()
-        assert link.received() == b"theirs, later"
-        link.peer.close()
-        link.run()
-        assert PeerClosed(clean=True) in link.events
-
-    @ROLES
-    def test_they_close_first_and_still_read(self, certificates: Certificates, we_are: str) -> None:
-        link = join(self.peer, certificates, we_are).shake()
-        link.peer.write(b"their last words")
-        link.peer.close()
-        link.run()
-        assert link.received() == b"their last words"
-        assert PeerClosed(clean=True) in link.events
-        assert not link.peer.closed
-        link.ours.send_data(b"ours, later")
-        link.run()
-        assert link.peer.received == b"ours, later"
-        link.ours.close()
-        link.run()
-        assert link.peer.closed
+    # ---- Keys and sessions ----
 
     @ROLES
     def test_key_logs_are_the_same(self, certificates: Certificates, we_are: str, tmp_path: Path) -> None:
@@ -175,17 +109,7 @@ class InMemory:
         join(self.peer, certificates, we_are, ours={"keylog": ours.append}, theirs={"keylog": theirs}).shake()
         logged = {line for line in theirs.read_text().splitlines() if line and not line.startswith("#")}
         assert logged == set(ours)
-        assert len(ours) == 5
-
-    def test_many_resumptions_by_our_client(self, certificates: Certificates) -> None:
-        context = self.peer.context(certificates, server=True, identity=certificates.server())
-        config = certificates.client_config()
-        for number in range(6):
-            link = Link(ClientConnection(config, NAME), self.peer.connection(context, server=True)).shake()
-            assert link.info.resumed is link.peer.resumed() is (number > 0)
-            assert any(isinstance(event, TicketReceived) for event in link.events)
-            link.exchange(100)
-            link.close()
+        assert len(ours) == self.secrets_logged
 
     def test_many_resumptions_by_our_server(self, certificates: Certificates) -> None:
         context = self.peer.context(certificates, server=False)
@@ -259,12 +183,12 @@ class InMemory:
     def test_we_require_a_client_certificate(self, certificates: Certificates) -> None:
         link = join(self.peer, certificates, "server", ours={"client_auth": "required"}).run()
         assert link.ours.failure is not None
-        assert link.peer.alert() == "certificate_required"
+        assert link.peer.alert() == self.no_certificate
 
     def test_they_require_a_client_certificate(self, certificates: Certificates) -> None:
         link = join(self.peer, certificates, "client", theirs={"client_auth": "required"}).run()
         assert isinstance(link.ours.failure, AlertReceived)
-        assert link.ours.failure.description is AlertDescription.certificate_required
+        assert link.ours.failure.description is AlertDescription[self.no_certificate]
 
     @ROLES
     def test_a_damaged_record_of_theirs(self, certificates: Certificates, we_are: str) -> None:
@@ -288,3 +212,90 @@ class InMemory:
         assert not link.peer.received
         with pytest.raises(AlertReceived, match="bad_record_mac"):
             link.ours.receive_data(answer)
+
+
+class InMemory(EitherVersion):
+    """The matrix of TLS 1.3, and what it alone has."""
+
+    secrets_logged = 5
+    no_certificate = "certificate_required"
+
+    @matrix(product(**AXES))
+    def test_matrix_our_client(self, certificates: Certificates, row: dict[str, Any]) -> None:
+        check_row_as_client(self.peer, certificates, row)
+
+    @matrix(product(cannot_retry, **AXES))
+    def test_matrix_our_server(self, certificates: Certificates, row: dict[str, Any]) -> None:
+        check_row_as_server(self.peer, certificates, row)
+
+    @ROLES
+    @pytest.mark.parametrize("ours", [True, False], ids=["ours_on", "ours_off"])
+    @pytest.mark.parametrize("theirs", [True, False], ids=["theirs_on", "theirs_off"])
+    def test_middlebox_compatibility(self, certificates: Certificates, we_are: str, ours: bool, theirs: bool) -> None:
+        if not theirs and not self.peer.can_drop_middlebox_compatibility:
+            pytest.skip("peer cannot turn its middlebox compatibility off")
+        seen: list[Any] = []
+        options = {"middlebox_compatibility": ours, "observer": seen.append}
+        link = join(self.peer, certificates, we_are, ours=options, theirs={"middlebox": theirs}).shake()
+        sent = [each.sent for each in seen if isinstance(each, ChangeCipherSpecSeen)]
+        # RFC 8446, D.4: our server sends ChangeCipherSpec where the client sent a session id; these peers' where they are in this mode
+        assert sent.count(True) == (ours if we_are == "client" else theirs)
+        assert sent.count(False) == theirs
+        link.exchange()
+        link.close()
+
+    # ---- After the handshake ----
+
+    @ROLES
+    @pytest.mark.parametrize("request_peer", [True, False])
+    def test_we_update_keys(self, certificates: Certificates, we_are: str, request_peer: bool) -> None:
+        link = join(self.peer, certificates, we_are).shake()
+        for _ in range(4):
+            link.ours.update_keys(request_peer=request_peer)
+            link.run()
+            link.exchange()  # its answer comes before the data it sends next; until then it is not asked again (RFC 9846, 4.7.3)
+        updates = [event for event in link.events if isinstance(event, KeysUpdated)]
+        assert len(updates) == (4 if request_peer else 0)
+        assert not any(event.requested for event in updates)
+        link.close()
+
+    @ROLES
+    def test_we_close_first_and_still_read(self, certificates: Certificates, we_are: str) -> None:
+        link = join(self.peer, certificates, we_are).shake()
+        link.ours.send_data(b"our last words")
+        link.ours.close()
+        link.run()
+        assert link.peer.closed
+        assert link.peer.received == b"our last words"
+        link.peer.write(b"theirs, later")
+        link.run()
+        assert link.received() == b"theirs, later"
+        link.peer.close()
+        link.run()
+        assert PeerClosed(clean=True) in link.events
+
+    @ROLES
+    def test_they_close_first_and_still_read(self, certificates: Certificates, we_are: str) -> None:
+        link = join(self.peer, certificates, we_are).shake()
+        link.peer.write(b"their last words")
+        link.peer.close()
+        link.run()
+        assert link.received() == b"their last words"
+        assert PeerClosed(clean=True) in link.events
+        assert not link.peer.closed
+        link.ours.send_data(b"ours, later")
+        link.run()
+        assert link.peer.received == b"ours, later"
+        link.ours.close()
+        link.run()
+        assert link.peer.closed
+
+    def test_many_resumptions_by_our_client(self, certificates: Certificates) -> None:
+        context = self.peer.context(certificates, server=True, identity=certificates.server())
+        config = certificates.client_config()
+        for number in range(6):
+            link = Link(ClientConnection(config, NAME), self.peer.connection(context, server=True)).shake()
+            assert link.info.resumed is link.peer.resumed() is (number > 0)
+            assert any(isinstance(event, TicketReceived) for event in link.events)
+            link.exchange(100)
+            link.close()
