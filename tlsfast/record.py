@@ -33,11 +33,12 @@ _SEALED_ROOM: Final = PIECE + 29 * (PIECE // 4096 + 2)
 class _Scratch:
     """A thread's output buffer for the C calls: what is in it becomes bytes before the next call."""
 
-    __slots__ = ("cap", "opened", "out", "sealed")
+    __slots__ = ("cap", "opened", "out", "sealed", "view")
 
     def __init__(self) -> None:
         self.cap: int = max(_ROOM, _SEALED_ROOM)
         self.out: Any = ffi.new("uint8_t[]", self.cap)
+        self.view: Any = ffi.buffer(self.out, self.cap)  # a slice of it is bytes
         self.opened: Any = ffi.new("tf_opened *")
         self.sealed: Any = ffi.new("tf_sealed *")
 
@@ -50,7 +51,6 @@ class _Local(threading.local):
 
 
 _local = _Local()
-_buffer = ffi.buffer
 _from_buffer = ffi.from_buffer
 _record_open = lib.tf_record_open
 _record_seal = lib.tf_record_seal
@@ -126,11 +126,11 @@ class RecordReader:
         self._need = 0 if code or consumed == length else r.need
         if not consumed:
             return None
-        data = _buffer(out, data_len)[:] if data_len else b""
+        data = scratch.view[:data_len] if data_len else b""
         kind = r.type
         if not kind:
             return data, 0, b"", True
-        content = _buffer(out + data_len, r.other_len)[:] if r.other_len else b""
+        content = scratch.view[data_len : data_len + r.other_len]
         return data, kind, content, bool(r.is_protected)
 
     def set_key13(self, suite: Suite, traffic_secret: Secret) -> None:
@@ -224,11 +224,12 @@ class RecordWriter:
         scratch = _local.scratch
         source = content if content.__class__ is bytes else _from_buffer(content)
         length = len(content)
-        cap, out, r = scratch.cap, scratch.out, scratch.sealed
+        cap, out, view, r = scratch.cap, scratch.out, scratch.view, scratch.sealed
         if self._short_records:
             size = lib.tf_record_seal_size(self._context, length)
             if size > cap:
                 cap, out = size, ffi.new("uint8_t[]", size)
+                view = ffi.buffer(out, size)
         code = _record_seal(self._context, type, out, cap, source, length, r)
         if code:
             if code == lib.TF_ERR_EXHAUSTED:
@@ -236,7 +237,7 @@ class RecordWriter:
             check(code, "sealing a record")
         written = r.written
         if written:
-            self._queue.append(_buffer(out, written)[:])
+            self._queue.append(view[:written])
         consumed: int = r.consumed
         return consumed
 
