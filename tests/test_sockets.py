@@ -473,6 +473,20 @@ def test_makefile_reads_and_writes(pool: ThreadPoolExecutor) -> None:
             assert both.read(4) == b"pong"
 
 
+def test_an_exhausted_key_of_tls12_ends_with_close_notify(pool: ThreadPoolExecutor) -> None:
+    """TLS 1.2 has no KeyUpdate: what was sealed arrives, the peer sees an orderly end, and the sender is told."""
+    older = CLIENT.replace(cipher_suites=[tlsfast.CipherSuite.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256], versions=())
+    with Pair(pool, older) as (client, server):
+        client.connection._writer.set_usage_limit(20)
+        data = noise(500_000)
+        received = pool.submit(read_all, server)
+        with pytest.raises(ConnectionClosed) as caught:
+            client.sendall(data)
+        arrived = received.result(10)
+        assert len(arrived) == caught.value.facts["sent"] > 256 * 1024
+        assert data.startswith(arrived)
+
+
 # ---- Handshakes that fail ----
 
 

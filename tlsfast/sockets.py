@@ -258,10 +258,19 @@ class TLSSocket:
             self._check_open()
             self._wire.send_queued(deadline)
             for start in range(0, len(view), _PIECE):
-                self._connection.send_data(view[start : start + _PIECE])
+                self._seal(view[start : start + _PIECE], start)
                 self._wire.send_queued(deadline)
 
         self._send(deadline, seal_and_send)
+
+    def _seal(self, piece: memoryview, before: int) -> None:
+        try:
+            self._connection.send_data(piece)
+        except ConnectionClosed as ended:
+            if not before or "sent" not in ended.facts:
+                raise
+            sent = before + ended.facts["sent"]
+            raise ConnectionClosed(f"{ended.message} ({sent} bytes of the whole call)", sent=sent) from None
 
     def send(self, data: ReadableBuffer) -> int:
         """Send data up to its first 256 KiB; return how many bytes that was."""
@@ -285,12 +294,14 @@ class TLSSocket:
                 raise
             raise said from error
 
-    def _last_word(self) -> TLSError | None:
-        """A peer that hung up may have said why: the alert that waits to be read, if no other thread is reading."""
+    def _last_word(self, reads: int = 64) -> TLSError | None:
+        """A peer that hung up may have said why: the alert that waits within so many reads, if no other thread is reading."""
         if not self._reading.acquire(blocking=False):
             return None
         try:
-            while not self._eof and len(self._chunks) < 64 and (wire := self._wire.read_now()):
+            for _ in range(reads):
+                if self._eof or not (wire := self._wire.read_now()):
+                    break
                 self._act(self._connection.receive_data(wire))
         except (OSError, TLSError):
             pass
@@ -342,7 +353,7 @@ class TLSSocket:
     def unwrap(self) -> socket.socket:
         """Close TLS in both directions and return the socket, with its timeout, for use in the clear.
 
-        Waits for the peer's close_notify; data that comes before it is dropped."""
+        Waits for the peer's close_notify. Data that comes before it or along with it is dropped: let the peer wait for our word."""
         self.send_eof()
         deadline = self._wire.deadline()
         with _Alone(self._reading):
@@ -364,8 +375,9 @@ class TLSSocket:
         if self._wire.gone:
             return
         if self._connection.failure is None:
-            # What already came is read, so that tickets are kept, and so that closing does not reset a connection that the peer still reads from.
-            self._last_word()
+            # A little that already came is read, so that tickets are kept, and so that closing does not reset a connection that the peer still reads
+            # from; a peer in the midst of sending more than that gets its reset.
+            self._last_word(reads=4)
         elif isinstance(self._connection.failure, PeerError | InternalError) and not self._eof:
             self._wire.linger()
         self._wire.close()

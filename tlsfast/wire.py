@@ -98,8 +98,8 @@ class Wire:
             step()
         finally:
             self._writing.release()
-        # A reader that queued an answer while we had the lock left it to us.
-        self.send_if_free()
+            # A reader that queued an answer while we had the lock left it to us; so did a step that failed on its parting words.
+            self.send_if_free()
 
     def send_queued(self, deadline: float | None) -> None:
         """Send all that is queued, waiting for the socket. Only inside exclusively()."""
