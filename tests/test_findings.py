@@ -95,3 +95,13 @@ def test_a_key_that_openssl_refuses() -> None:
     )
     with pytest.raises(ConfigurationError, match="the private key is damaged"):
         Credential.load(leaf.pem, short)
+
+
+@pytest.mark.parametrize(
+    "damaged", [b"-----BEGIN CERT\xc3FICATE-----\n", b"-----BEGIN", b"0-----BEGIN CERTIFICATE----\n"]
+)
+def test_a_first_line_that_is_no_first_line(damaged: bytes) -> None:
+    """Neither PEM nor DER, with a word of PEM in it."""
+    for load in (TrustStore.from_pem, Credential.load, Credential.external):
+        with pytest.raises(ConfigurationError, match="cut off or damaged"):
+            load(damaged)

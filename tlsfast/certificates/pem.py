@@ -99,7 +99,7 @@ def _cut(data: bytes, origin: str, what: str) -> Material:
         return Material((Block("", data),), origin)
     blocks = tuple(Block(m[1].decode("ascii"), m[0]) for m in _BLOCK.finditer(data))
     begun = [m[1].decode("ascii") for m in _BEGIN.finditer(data)]
-    if len(blocks) != len(begun):
+    if not blocks or len(blocks) != len(begun):
         cut = next(
             (label for label, block in zip(begun, blocks, strict=False) if label != block.label),
             begun[-1] if begun else "?",
