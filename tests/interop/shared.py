@@ -10,12 +10,13 @@ from typing import Any
 
 import pki
 import pytest
-from harness import CLIENT_NAME, NAME, Certificates, Identity, matrix, product
+from harness import CLIENT_NAME, NAME, SIZES, SUITES, Certificates, Identity, matrix, product
 from memory import AXES, Library, Link, check_row_as_client, check_row_as_server
 
 from tlsfast import (
     AlertDescription,
     AlertReceived,
+    CipherSuite,
     ClientConnection,
     KeysUpdated,
     PeerClosed,
@@ -227,6 +228,15 @@ class InMemory(EitherVersion):
     @matrix(product(cannot_retry, **AXES))
     def test_matrix_our_server(self, certificates: Certificates, row: dict[str, Any]) -> None:
         check_row_as_server(self.peer, certificates, row)
+
+    @ROLES
+    @pytest.mark.parametrize("suite", SUITES, ids=lambda suite: suite.name)
+    def test_data(self, certificates: Certificates, we_are: str, suite: CipherSuite) -> None:
+        link = join(self.peer, certificates, we_are, ours={"cipher_suites": [suite]}).shake()
+        assert link.info.cipher_suite is suite
+        for size in SIZES:
+            link.exchange(size)
+        link.close()
 
     @ROLES
     @pytest.mark.parametrize("ours", [True, False], ids=["ours_on", "ours_off"])

@@ -525,7 +525,7 @@ def test_they_require_a_client_certificate(certificates: Certificates) -> None:
     ids=lambda value: value if isinstance(value, str) else value[0].removeprefix("-"),
 )
 def test_nothing_in_common_our_server(certificates: Certificates, options: list[str], alert: str) -> None:
-    with Server(certificates.server_config()) as server:
+    with Server(certificates.server_config(versions=["TLSv1_3"])) as server:
         with s_client(certificates, server.port, "-brief", *options) as peer:
             peer.expect(alert_number(alert))
         error = server.served().error
@@ -545,5 +545,5 @@ def test_nothing_in_common_our_server(certificates: Certificates, options: list[
 def test_nothing_in_common_our_client(certificates: Certificates, options: list[str], words: str) -> None:
     with s_server(certificates, "p256", *options) as (_, port):
         with pytest.raises(TLSError) as caught:
-            echo_client(port, certificates.client_config(), [1])
+            echo_client(port, certificates.client_config(versions=["TLSv1_3"]), [1])
         assert re.search(words, str(caught.value))
