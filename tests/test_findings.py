@@ -6,6 +6,9 @@ from __future__ import annotations
 import pki
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import pkcs12
 from pair import NAME, client_config, make_pair, server_config
 
 from tlsfast import ASK, ApiMisuse, ClientConnection, ConfigurationError, Credential, TrustStore
@@ -105,3 +108,13 @@ def test_a_first_line_that_is_no_first_line(damaged: bytes) -> None:
     for load in (TrustStore.from_pem, Credential.load, Credential.external):
         with pytest.raises(ConfigurationError, match="cut off or damaged"):
             load(damaged)
+
+
+def test_pkcs12_in_ber() -> None:
+    """An indefinite length (X.690, 8.1.3.6): some systems write their bundles so, and cryptography warns of it."""
+    leaf = pki.make_leaf(None, ["server.test"])
+    assert isinstance(leaf.key, ec.EllipticCurvePrivateKey)
+    plain = serialization.NoEncryption()
+    bundle = pkcs12.serialize_key_and_certificates(None, leaf.key, leaf.cert, None, plain)
+    header = 2 + (bundle[1] & 0x7F)
+    assert Credential.load(b"\x30\x80" + bundle[header:] + b"\0\0").chain == (leaf.der,)

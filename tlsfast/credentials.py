@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import pkcs12
 from cryptography.x509 import ocsp
 
 from tlsfast.certificates import pem, signatures, signatures12
-from tlsfast.certificates.names import CertificateNames, describe_name, describe_oid, describe_subject, parse_name
+from tlsfast.certificates.names import CertificateNames, describe_name, describe_oid, describe_subject, parse_name, printable
 from tlsfast.certificates.signatures import verify_signature
 from tlsfast.errors import ApiMisuse, ConfigurationError
 from tlsfast.registry import SignatureScheme
@@ -303,12 +304,16 @@ def _read_pkcs12(
     data: bytes, password: bytes | None, origin: str
 ) -> tuple[list[x509.Certificate], signatures.PrivateKey | None]:
     try:
-        bundle = pkcs12.load_pkcs12(data, password)
+        with warnings.catch_warnings():
+            # cryptography warns of BER in place of DER: some systems write it, and who has the file cannot help it.
+            warnings.simplefilter("ignore")
+            bundle = pkcs12.load_pkcs12(data, password)
     except UnsupportedAlgorithm as error:
         raise ConfigurationError(f"{origin}: this PKCS#12 uses an algorithm that is not supported: {error}") from None
-    except ValueError as error:
+    except signatures.MALFORMED as error:
         wrong = "it needs a password" if password is None else "the password is wrong, or the file is damaged"
-        raise ConfigurationError(f"{origin}: the PKCS#12 cannot be opened: {wrong} ({error})") from None
+        why = printable(str(error))
+        raise ConfigurationError(f"{origin}: the PKCS#12 cannot be opened: {wrong} ({why})") from None
     found = [bundle.cert, *bundle.additional_certs]
     certificates = [entry.certificate for entry in found if entry is not None]
     if not certificates or bundle.key is None:
