@@ -20,7 +20,14 @@ from cryptography.hazmat.primitives.serialization import pkcs12
 from cryptography.x509 import ocsp
 
 from tlsfast.certificates import pem, signatures, signatures12
-from tlsfast.certificates.names import CertificateNames, describe_name, describe_oid, describe_subject, parse_name, printable
+from tlsfast.certificates.names import (
+    CertificateNames,
+    describe_name,
+    describe_oid,
+    describe_subject,
+    parse_name,
+    printable,
+)
 from tlsfast.certificates.signatures import verify_signature
 from tlsfast.errors import ApiMisuse, ConfigurationError
 from tlsfast.registry import SignatureScheme
