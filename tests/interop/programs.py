@@ -13,8 +13,9 @@ from typing import Any
 
 from harness import NAME, Certificates, Peer, Served, Server, echo_client, listening
 from memory import our_client, our_server, saw_retry
+from tls12 import SUITES12, check_ours12, client_groups, our_client12, our_server12, rounds, server_identity
 
-from tlsfast import HandshakeCompleted, TLSVersion
+from tlsfast import ClientConfig, HandshakeCompleted, ServerConfig, TLSVersion
 
 PEERS = Path(__file__).parent / "peers"
 ALPN = ("echo/1", "h2")
@@ -48,28 +49,61 @@ def facts(peer: Peer) -> list[dict[str, str]]:
     return [dict(word.split("=", 1) for word in line.split(" ")) for line in lines]
 
 
+def is12(row: dict[str, Any]) -> bool:
+    return row["suite"] in SUITES12
+
+
+def times(row: dict[str, Any]) -> tuple[bool, ...]:
+    """Of each connection, whether it is resumed."""
+    if is12(row):
+        return rounds(row)
+    return (False, True) if row["resume"] else (False,)
+
+
+def config_of(role: str, certificates: Certificates, row: dict[str, Any], **changes: Any) -> Any:
+    """Our side of a row, of either version."""
+    make: dict[tuple[str, bool], Callable[..., ClientConfig | ServerConfig]] = {
+        ("client", False): our_client,
+        ("server", False): our_server,
+        ("client", True): our_client12,
+        ("server", True): our_server12,
+    }
+    return make[role, is12(row)](certificates, row, **changes)
+
+
+def version_options(row: dict[str, Any]) -> dict[str, Any]:
+    """What tells the peer to speak TLS 1.2, and how: the suite is named, for static RSA is on nowhere unless it is."""
+    if not is12(row):
+        return {}
+    return {
+        "version": "TLSv1.2",
+        "suites": row["suite"].name,
+        "sessions": row["resume"] or "none",
+    }
+
+
 def run_as_client(program: Program, certificates: Certificates, row: dict[str, Any], sizes: Sequence[int]) -> None:
     """Our client at their server."""
     seen: list[Any] = []
-    config = our_client(certificates, row, alpn=ALPN, observer=seen.append)
-    server = certificates.server(row["key"])
-    rounds = (False, True) if row["resume"] else (False,)
+    config = config_of("client", certificates, row, alpn=ALPN, observer=seen.append)
+    server = server_identity(certificates, row)
     options = {
         "role": "server",
         "ca": certificates.ca,
         "chain": server.chain,
         "key": server.key,
         "client_auth": row["client_auth"],
-        "connections": len(rounds),
-        "groups": [row["group"].name],
+        "connections": len(times(row)),
+        "groups": [group.name for group in config.groups] if is12(row) else [row["group"].name],
+        **version_options(row),
     }
     with listening(lambda port: argv(program, port=port, **options)) as (peer, port):
-        for resumed in rounds:
+        for resumed in times(row):
             seen.clear()
             check_ours(echo_client(port, config, sizes), row, resumed, seen)
         told = facts(peer)
     given = certificates.client(row["key"]).entity.der if row["client_auth"] == "required" else None
-    for line, resumed in zip(told, rounds, strict=True):
+    for line, resumed in zip(told, times(row), strict=True):
         check_theirs(line, row, resumed, given)
         assert line["name"] == NAME
 
@@ -78,9 +112,12 @@ def run_as_server(program: Program, certificates: Certificates, row: dict[str, A
     """Their client at our server."""
     seen: list[Any] = []
     client = certificates.client(row["key"]) if row["client_auth"] == "required" else None
-    rounds = (False, True) if row["resume"] else (False,)
-    group = row["group"].name
-    with Server(our_server(certificates, row, alpn=ALPN, observer=seen.append), connections=len(rounds)) as server:
+    if is12(row):
+        groups = [group.name for group in client_groups(row)]
+    else:
+        groups = [*([program.beside[row["group"].name]] if row["retry"] else []), row["group"].name]
+    config = config_of("server", certificates, row, alpn=ALPN, observer=seen.append)
+    with Server(config, connections=len(times(row))) as server:
         command = argv(
             program,
             role="client",
@@ -89,18 +126,19 @@ def run_as_server(program: Program, certificates: Certificates, row: dict[str, A
             ca=certificates.ca,
             chain=client and client.chain,
             key=client and client.key,
-            connections=len(rounds),
+            connections=len(times(row)),
             sizes=",".join(map(str, sizes)),
-            groups=[*([program.beside[group]] if row["retry"] else []), group],
+            groups=groups,
+            **version_options(row),
         )
         with Peer(command) as peer:
             told = facts(peer)
-        served = [ended_well(server.served(number), sizes) for number in range(len(rounds))]
-    for line, info, resumed in zip(told, served, rounds, strict=True):
+        served = [ended_well(server.served(number), sizes) for number in range(len(times(row)))]
+    for line, info, resumed in zip(told, served, times(row), strict=True):
         check_ours(info, row, resumed, seen)
         assert info.server_name == NAME
         assert info.peer_chain == (client.entity.chain if client else ())
-        check_theirs(line, row, resumed, certificates.server(row["key"]).entity.der)
+        check_theirs(line, row, resumed, server_identity(certificates, row).entity.der)
 
 
 def ended_well(served: Served, sizes: Sequence[int]) -> HandshakeCompleted:
@@ -110,24 +148,27 @@ def ended_well(served: Served, sizes: Sequence[int]) -> HandshakeCompleted:
 
 
 def check_ours(info: HandshakeCompleted, row: dict[str, Any], resumed: bool, seen: Sequence[Any]) -> None:
+    assert info.alpn == ALPN[0]
+    if is12(row):
+        check_ours12(info, row, resumed)
+        return
     assert info.version is TLSVersion.TLSv1_3
     assert (info.cipher_suite, info.group, info.resumed) == (row["suite"], row["group"], resumed)
-    assert info.alpn == ALPN[0]
     assert saw_retry(seen) is row["retry"]
 
 
 def check_theirs(told: dict[str, str], row: dict[str, Any], resumed: bool, certificate: bytes | None) -> None:
     """What the peer's library cannot tell, it leaves out."""
     expected = {
-        "version": "TLSv1.3",
+        "version": "TLSv1.2" if is12(row) else "TLSv1.3",
         "suite": row["suite"].name,
-        "group": row["group"].name,
+        "group": row["group"].name if row["group"] and not (is12(row) and resumed) else None,
         "resumed": str(resumed).lower(),
-        "retried": str(row["retry"]).lower(),
+        "retried": str(row.get("retry", False)).lower(),
         "alpn": ALPN[0],
         "peer": sha256(certificate).hexdigest() if certificate else "",
     }
-    assert {name: told[name] for name in expected if name in told} == {
-        name: value for name, value in expected.items() if name in told
-    }
     assert {"version", "suite", "alpn", "peer"} <= told.keys()
+    for name, value in expected.items():
+        if value is not None and name in told:
+            assert told[name] == value, name

@@ -13,6 +13,7 @@ from harness import BIG, NAME, SMALL, Certificates, Peer, Server, connect, cover
 from memory import AXES
 from programs import PEERS, Program, argv, path_with_environment, run_as_client, run_as_server
 from shared import cannot_retry
+from tls12 import AXES12, is_no_row
 
 from tlsfast import AlertReceived
 from tlsfast.errors import NameMismatch
@@ -60,6 +61,17 @@ def test_our_client(program: Program, certificates: Certificates, row: dict[str,
 @matrix(covering(cannot_as_client, **AXES))
 def test_our_server(program: Program, certificates: Certificates, row: dict[str, Any]) -> None:
     run_as_server(program, certificates, row, SMALL)
+
+
+def cannot12(row: dict[str, Any]) -> bool:
+    """In TLS 1.2 Go resumes by ticket alone."""
+    return cannot(row) or is_no_row(row) or row["resume"] == "session_id"
+
+
+@matrix(covering(cannot12, **AXES12))
+@pytest.mark.parametrize("run", [run_as_client, run_as_server])
+def test_tls12(program: Program, certificates: Certificates, run: Any, row: dict[str, Any]) -> None:
+    run(program, certificates, row, SMALL)
 
 
 @pytest.mark.parametrize("run", [run_as_client, run_as_server])

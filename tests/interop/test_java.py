@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from harness import BIG, NAME, SMALL, Certificates, Peer, Server, connect, listening, matrix, require
 from programs import PEERS, Program, argv, run_as_client, run_as_server
+from tls12 import FEW
 
 from tlsfast import AlertReceived, CipherSuite, NamedGroup
 from tlsfast.errors import NameMismatch
@@ -65,6 +66,12 @@ def test_our_client(program: Program, certificates: Certificates, row: dict[str,
 @matrix(ROWS)
 def test_our_server(program: Program, certificates: Certificates, row: dict[str, Any]) -> None:
     run_as_server(program, certificates, row, SMALL)
+
+
+@matrix(FEW)
+@pytest.mark.parametrize("run", [run_as_client, run_as_server])
+def test_tls12(program: Program, certificates: Certificates, run: Any, row: dict[str, Any]) -> None:
+    run(program, certificates, row, SMALL)
 
 
 @pytest.mark.parametrize("run", [run_as_client, run_as_server])

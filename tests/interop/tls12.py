@@ -25,6 +25,28 @@ AXES12: dict[str, Any] = {
 }
 
 
+# For a peer that takes its time to start: each value of each axis, and each key as a certificate of either side once.
+FEW = [
+    dict(zip(AXES12, row, strict=True))
+    for row in (
+        (CipherSuite.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, NamedGroup.x25519, "p256", "required", "ticket"),
+        (CipherSuite.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, NamedGroup.secp256r1, "rsa2048", "required", "session_id"),
+        (CipherSuite.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, NamedGroup.secp384r1, "p384", "required", "session_id"),
+        (CipherSuite.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384, NamedGroup.x25519, "rsapss2048", "required", "ticket"),
+        (CipherSuite.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, NamedGroup.secp256r1, "ed25519", "required", None),
+        (
+            CipherSuite.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+            NamedGroup.secp384r1,
+            "rsa2048",
+            "optional",
+            "ticket",
+        ),
+        (CipherSuite.TLS_RSA_WITH_AES_128_GCM_SHA256, None, "rsa2048", None, "session_id"),
+        (CipherSuite.TLS_RSA_WITH_AES_256_GCM_SHA384, None, "rsa2048", "required", "ticket"),
+    )
+]
+
+
 def is_no_row(row: dict[str, Any]) -> bool:
     """Static RSA has no group and encrypts to a plain RSA key; ECDHE has a group, and a key of the suite's kind signs."""
     suite = row["suite"]

@@ -16,6 +16,7 @@ import java.security.KeyFactory;
 import java.security.KeyStore;
 import java.security.MessageDigest;
 import java.security.PrivateKey;
+import java.security.Security;
 import java.security.cert.Certificate;
 import java.security.cert.CertificateFactory;
 import java.security.spec.PKCS8EncodedKeySpec;
@@ -47,6 +48,7 @@ public final class Echo {
             int equals = each.indexOf('=');
             flags.put(each.substring(1, equals), each.substring(equals + 1));
         }
+        restrict();
         SSLContext context = context();
         int port = Integer.parseInt(flags.get("port"));
         if (flags.get("role").equals("server")) {
@@ -55,6 +57,15 @@ public final class Echo {
             connect(context, port);
         }
         System.exit(0);
+    }
+
+    /** TLS 1.2 without session tickets has session ids; the suites of static RSA are off unless this list says otherwise. */
+    private static void restrict() {
+        String tickets = String.valueOf(!flags.getOrDefault("sessions", "").equals("session_id"));
+        System.setProperty("jdk.tls.server.enableSessionTicketExtension", tickets);
+        System.setProperty("jdk.tls.client.enableSessionTicketExtension", tickets);
+        String disabled = Security.getProperty("jdk.tls.disabledAlgorithms");
+        Security.setProperty("jdk.tls.disabledAlgorithms", disabled.replaceAll("TLS_RSA_\\*,?", ""));
     }
 
     private static int connections() {
@@ -160,7 +171,10 @@ public final class Echo {
 
     private static SSLParameters parameters(SSLSocket socket) {
         SSLParameters parameters = socket.getSSLParameters();
-        parameters.setProtocols(new String[] {"TLSv1.3"});
+        parameters.setProtocols(new String[] {flags.getOrDefault("version", "TLSv1.3")});
+        if (flags.containsKey("suites")) {
+            parameters.setCipherSuites(flags.get("suites").split(","));
+        }
         parameters.setEndpointIdentificationAlgorithm(socket.getUseClientMode() ? "HTTPS" : null);
         if (flags.containsKey("alpn")) {
             parameters.setApplicationProtocols(flags.get("alpn").split(","));

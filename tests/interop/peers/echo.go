@@ -39,6 +39,9 @@ func main() {
 	group := flag.String("groups", "", "by name, with commas")
 	alpn := flag.String("alpn", "", "with commas")
 	connections := flag.Int("connections", 1, "one after the other, with one session cache")
+	version := flag.String("version", "TLSv1.3", "TLSv1.3 or TLSv1.2")
+	suites := flag.String("suites", "", "of TLS 1.2, by name, with commas")
+	sessions := flag.String("sessions", "ticket", "none for no resumption in TLS 1.2")
 	sizes := flag.String("sizes", "", "of the data to have echoed, with commas")
 	flag.Parse()
 
@@ -51,6 +54,13 @@ func main() {
 	config := &tls.Config{
 		MinVersion: tls.VersionTLS13, RootCAs: roots, ClientCAs: roots, ServerName: *name,
 		ClientAuth: clientAuth[*auth], ClientSessionCache: tls.NewLRUClientSessionCache(8),
+	}
+	if *version == "TLSv1.2" {
+		config.MinVersion, config.MaxVersion = tls.VersionTLS12, tls.VersionTLS12
+		config.SessionTicketsDisabled = *sessions == "none"
+	}
+	for _, each := range split(*suites) {
+		config.CipherSuites = append(config.CipherSuites, suiteNumber(each))
 	}
 	for _, each := range split(*group) {
 		config.CurvePreferences = append(config.CurvePreferences, groups[each])
@@ -140,6 +150,16 @@ func report(connection *tls.Conn, err error) {
 	fmt.Printf("version=%s suite=%s group=%s resumed=%t retried=%t alpn=%s name=%s peer=%s\n",
 		version, tls.CipherSuiteName(state.CipherSuite), groupNames[state.CurveID], state.DidResume,
 		state.HelloRetryRequest, state.NegotiatedProtocol, state.ServerName, peer)
+}
+
+func suiteNumber(name string) uint16 {
+	for _, each := range append(tls.CipherSuites(), tls.InsecureCipherSuites()...) {
+		if each.Name == name {
+			return each.ID
+		}
+	}
+	check(errors.New("no suite " + name))
+	return 0
 }
 
 func split(list string) []string {
