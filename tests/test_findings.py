@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+from typing import Any
+
 import pki
 import pytest
 from cryptography import x509
@@ -10,11 +13,13 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import pkcs12
 from pair import NAME, client_config, make_pair, server_config
+from rogue import against, at
 
-from tlsfast import ASK, ApiMisuse, ClientConnection, ConfigurationError, Credential, TrustStore
+from tlsfast import ASK, ApiMisuse, ClientConnection, ConfigurationError, Credential, PeerError, TLSVersion, TrustStore
 from tlsfast.connection import MAX_WAITING
-from tlsfast.errors import UnknownCA
+from tlsfast.errors import HandshakeFailure, NoApplicationProtocol, UnknownCA
 from tlsfast.events import VerifyChain
+from tlsfast.messages.handshake import ClientHello
 
 
 def asked() -> tuple[ClientConnection, VerifyChain]:
@@ -54,6 +59,31 @@ def test_bytes_that_wait_for_an_answer_are_bounded() -> None:
     assert client._reader.buffered < 1024
     client.answer(question, None)
     assert client.handshake is not None and client.handshake.server_name == NAME
+
+
+@pytest.mark.parametrize(
+    ("many", "kind"),
+    [
+        ({"cipher_suites": tuple(range(0x2000, 0x6000))}, HandshakeFailure),
+        ({"extensions": {"alpn": (b"\x1b[2J" * 50,) * 99}}, NoApplicationProtocol),
+        ({"extensions": {"supported_groups": tuple(range(0x2000, 0x6000)), "key_share": ()}}, HandshakeFailure),
+        ({"extensions": {"signature_algorithms": tuple(range(0x2000, 0x6000))}}, HandshakeFailure),
+    ],
+)
+@pytest.mark.parametrize("version", list(TLSVersion)[-2:])
+def test_an_error_does_not_list_all_that_a_client_offers(
+    version: TLSVersion, many: dict[str, Any], kind: type[PeerError]
+) -> None:
+    """A hello of 64 KiB would fill a log with several times as much, for each connection."""
+
+    def alter(hello: ClientHello) -> ClientHello:
+        changed = dataclasses.replace(hello.extensions, **many.get("extensions", {}))
+        return dataclasses.replace(hello, **{**many, "extensions": changed})
+
+    server = server_config(versions=[version], alpn=["h2"])
+    pair = against("server", at(ClientHello, alter), client_config(versions=[version]), server).run()
+    assert type(pair.server_error) is kind
+    assert len(str(pair.server_error)) < 2048 and str(pair.server_error).isprintable()
 
 
 # ---- Certificates ----

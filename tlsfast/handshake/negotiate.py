@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from tlsfast.certificates.names import printable
 from tlsfast.config import ServerConfig
 from tlsfast.credentials import Credential
 from tlsfast.crypto import SUITES, SUITES12
@@ -13,11 +14,17 @@ from tlsfast.errors import HandshakeFailure, NoApplicationProtocol, Unrecognized
 from tlsfast.messages.handshake import ClientHello
 from tlsfast.registry import CipherSuite, NamedGroup, SignatureScheme
 
+# Of what a client offers, in the words of an error.
+MOST_NAMED = 24
+
 
 def names(kind: type[CipherSuite] | type[NamedGroup] | type[SignatureScheme], numbers: Iterable[int]) -> str:
-    """The registry's names of these numbers, in words; unknown ones in hexadecimal."""
+    """The registry's names of these numbers, in words; unknown ones in hexadecimal. Of many, the first: a hello has room for tens of thousands."""
     known = {member.value: member.name for member in kind}
-    return ", ".join(known.get(number, f"0x{number:04x}") for number in numbers) or "none"
+    different = list(dict.fromkeys(numbers))
+    listed = [known.get(number, f"0x{number:04x}") for number in different[:MOST_NAMED]]
+    more = [f"and {len(different) - MOST_NAMED} more"] if len(different) > MOST_NAMED else []
+    return ", ".join(listed + more) or "none"
 
 
 def choose_suite(config: ServerConfig, hello: ClientHello) -> CipherSuite:
@@ -141,7 +148,7 @@ def choose_alpn(config: ServerConfig, hello: ClientHello) -> str | None:
     for protocol in config.alpn:
         if protocol.encode() in offered:
             return protocol
-    listed = ", ".join(repr(each.decode("utf-8", "backslashreplace")) for each in offered)
+    listed = printable(", ".join(repr(each.decode("utf-8", "backslashreplace")) for each in offered[:MOST_NAMED]))
     raise NoApplicationProtocol(
         f"no application protocol in common: the client offers {listed}; enabled here are {', '.join(map(repr, config.alpn))}",
         offered=offered,
