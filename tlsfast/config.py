@@ -104,17 +104,24 @@ class Config:
     middlebox_compatibility: bool = True
     require_extended_master_secret: bool = True
     _keylog: KeyLog | None = field(default=None, init=False, repr=False, compare=False)
+    _derived: tuple[str, ...] = field(default=(), init=False, repr=False, compare=False)  # fields that were not given
 
     def __post_init__(self) -> None:
         credentials = self.credentials
         self._set("credentials", (credentials,) if isinstance(credentials, Credential) else tuple(credentials))
+        if isinstance(self.alpn, str):
+            raise ConfigurationError(f"alpn is a list of protocol names: [{self.alpn!r}]")
         self._set("alpn", tuple(self.alpn))
+        self._check_kinds()
         for name, kind in (
             ("cipher_suites", CipherSuite),
             ("groups", NamedGroup),
             ("signature_schemes", SignatureScheme),
         ):
             self._set(name, _enumerated(name, kind, getattr(self, name)))
+        self._set("versions", tuple(self.versions))
+        if not self.versions:
+            self._set("_derived", (*self._derived, "versions"))
         self._set("versions", _versions(self.versions, self.cipher_suites))
         for group in self.groups:
             if group not in crypto.GROUPS:
@@ -132,17 +139,36 @@ class Config:
         elif self.keylog is not None:
             self._set("_keylog", KeyLog(self.keylog))
 
+    def _check_kinds(self) -> None:
+        """What would else come to light in the first handshake only."""
+        if self.trust is not None and not isinstance(self.trust, TrustStore):
+            raise ConfigurationError(
+                f"trust is a {type(self.trust).__name__}: give a TrustStore, as TrustStore.from_file(path) makes it"
+            )
+        for credential in self.credentials:
+            if not isinstance(credential, Credential):
+                raise ConfigurationError(
+                    f"a credential is a {type(credential).__name__}: give what Credential.load(chain, key) returns"
+                )
+        if min(self.max_handshake_size, self.max_client_hello_size) < 1:
+            raise ConfigurationError("max_handshake_size and max_client_hello_size are numbers of bytes, 1 or more")
+
     def _set(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)
 
     def replace(self, **changes: Any) -> Self:
-        """Make a changed copy. Its own session cache is empty unless session_cache is given."""
-        return dataclasses.replace(self, **changes)
+        """Make a changed copy; what was left to a default follows the changes. Its own session cache is empty unless session_cache is given."""
+        left_out = {name: _LEFT_OUT[name] for name in self._derived}
+        return dataclasses.replace(self, **{**left_out, **changes})
 
     @property
     def observers(self) -> tuple[Observer, ...]:
         """The observer and the key log, those that are set."""
         return tuple(each for each in (self.observer, self._keylog) if each is not None)
+
+
+# The values that mean "not given" of the fields whose default depends on others.
+_LEFT_OUT: Final[dict[str, tuple[()] | None]] = {"versions": (), "key_shares": None}
 
 
 def _versions(named: Iterable[Any], suites: tuple[CipherSuite, ...]) -> tuple[TLSVersion, ...]:
@@ -181,8 +207,8 @@ class ClientConfig(Config):
 
     session_cache: a SessionCache, None for no resumption; by default each configuration has one of its own. insecure_skip_verification: accept
     any certificate (the handshake is then open to an attacker in the middle). request_ocsp: ask for an OCSP staple. key_shares: groups sent with
-    the first hello (default: the first of groups). require_secure_renegotiation: refuse TLS 1.2 servers without RFC 5746. fallback_scsv: say that
-    an earlier attempt with a newer version failed (RFC 7507)."""
+    the first hello (default: the first of groups; with none the server names the one it wants, for a round trip). require_secure_renegotiation:
+    refuse TLS 1.2 servers without RFC 5746. fallback_scsv: say that an earlier attempt with a newer version failed (RFC 7507)."""
 
     session_cache: SessionCache | Literal[_Marker.default] | None = DEFAULT
     insecure_skip_verification: bool = False
@@ -195,7 +221,11 @@ class ClientConfig(Config):
     def __post_init__(self) -> None:
         Config.__post_init__(self)
         self._set("_cache", SessionCache() if isinstance(self.session_cache, _Marker) else self.session_cache)
-        shares = self.groups[:1] if self.key_shares is None else _enumerated("key_shares", NamedGroup, self.key_shares)
+        if self.key_shares is None:
+            self._set("_derived", (*self._derived, "key_shares"))
+        # RFC 8446, 4.2.8: this vector MAY be empty if the client is requesting a HelloRetryRequest
+        named = self.groups[:1] if self.key_shares is None else tuple(self.key_shares)
+        shares = _enumerated("key_shares", NamedGroup, named) if named else ()
         if not set(shares) <= set(self.groups):
             raise ConfigurationError("key_shares names a group that groups does not")
         self._set("key_shares", shares)
@@ -249,13 +279,15 @@ class ServerConfig(Config):
             raise ConfigurationError("client_auth needs trust: the authorities that client certificates must chain to")
         if not 0 <= self.ticket_count <= 8:
             raise ConfigurationError("ticket_count lies between 0 and 8")
+        if self.early_data_budget < 0:
+            raise ConfigurationError("early_data_budget is a number of bytes, 0 or more")
         self._set("_keyring", TicketKeyring() if isinstance(self.tickets, _Marker) else self.tickets)
         store = self.session_store
         if TLSVersion.TLSv1_2 in self.versions:
             self._set(
                 "_store", MemorySessionStore() if store is DEFAULT else None if isinstance(store, _Marker) else store
             )
-            self._set("_store_keyring", self._keyring or TicketKeyring())
+            self._set("_store_keyring", self._keyring if self._keyring is not None else TicketKeyring())
         self._check_key_transport()
 
     def _check_key_transport(self) -> None:
