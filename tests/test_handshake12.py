@@ -25,7 +25,11 @@ from pair import (
 
 import tlsfast
 from tlsfast import ApiMisuse, CipherSuite, ConnectionClosed, Credential, NamedGroup, TLSVersion, Truncated, crypto
-from tlsfast.events import ChangeCipherSpecSeen, KeysChanged, MessageSeen, SecretDerived
+from tlsfast.events import ChangeCipherSpecSeen, FindSession, KeepSession, KeysChanged, MessageSeen, SecretDerived
+from tlsfast.handshake import server12
+from tlsfast.handshake.flow import Handshake
+from tlsfast.messages.handshake import HELLO_RETRY_RANDOM, decode_message
+from tlsfast.messages.handshake12 import CertificateStatus, NewSessionTicket12
 from tlsfast.sessions import MemorySessionStore
 
 V12, V13 = [TLSVersion.TLSv1_2], [TLSVersion.TLSv1_3]
@@ -167,8 +171,50 @@ def test_the_store_is_bounded_and_forgets() -> None:
 
 
 def test_a_store_may_be_asked_by_an_event() -> None:
+    """What KeepSession gave to keep, FindSession asks for: a session then resumes by its id."""
     client, server = configs(server={"tickets": None, "session_store": tlsfast.ASK})
-    assert not shake(client, server).client_completed().resumed
+    kept: dict[bytes, bytes] = {}
+    for resumed in (False, True, True):
+        pair = make_pair(client, server).run()
+        while isinstance(request := pair.server.question, KeepSession | FindSession):
+            if isinstance(request, KeepSession):
+                assert 0 < request.lifetime <= 7200
+                kept[request.session_id] = request.sealed
+            found = kept.get(request.session_id) if isinstance(request, FindSession) else None
+            pair.server_events += pair.server.answer(request, found)
+            pair.run()
+        assert pair.complete and len(kept) == 1
+        assert pair.client_completed().resumed is pair.server_completed().resumed is resumed
+        exchange(pair)
+
+
+@pytest.mark.parametrize("answer", [None, b"", b"not what was kept", bytes(300)], ids=repr)
+def test_a_store_that_answers_something_else_makes_a_full_handshake(answer: bytes | None) -> None:
+    client, server = configs(server={"tickets": None, "session_store": tlsfast.ASK})
+    for _ in range(2):
+        pair = make_pair(client, server).run()
+        while isinstance(request := pair.server.question, KeepSession | FindSession):
+            pair.server_events += pair.server.answer(request, answer if isinstance(request, FindSession) else None)
+            pair.run()
+        assert pair.complete and not pair.server_completed().resumed
+
+
+def test_the_lifetime_hint_of_a_renewed_ticket_is_what_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A renewed ticket keeps its session's time of issue: the whole lifetime would promise more than the server keeps."""
+    client, server = configs()
+    hints: list[int] = []
+    now = time.time()
+    for elapsed in (0, 3000, 7000):
+        monkeypatch.setattr(time, "time", lambda elapsed=elapsed: now + elapsed)
+        seen: list[object] = []
+        shake(client.replace(observer=seen.append, session_cache=client.sessions), server)
+        tickets = [
+            each.message
+            for each in seen
+            if isinstance(each, MessageSeen) and isinstance(each.message, NewSessionTicket12)
+        ]
+        hints.append(tickets[0].lifetime_hint)
+    assert hints == [7200, 4200, 200]
 
 
 def test_sessions_do_not_cross_versions() -> None:
@@ -316,6 +362,60 @@ def test_ocsp_staple_is_served_and_checked() -> None:
     pair = make_pair(*configs(server={"credentials": [Credential.load(leaf.pem, leaf.key_pem)]})).run()
     assert isinstance(pair.server_error, tlsfast.AlertReceived)
     assert pair.server_error.description is tlsfast.AlertDescription.bad_certificate_status_response
+
+
+@pytest.mark.parametrize("client_auth", [None, "required"])
+@pytest.mark.parametrize("stapled", [True, False])
+def test_ocsp_staple_with_static_rsa(client_auth: str | None, stapled: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is no ServerKeyExchange that it could stand before; and a server that promised a staple need not send it (RFC 6066, 8)."""
+    usage = pki.key_usage(digital_signature=True, key_encipherment=True)
+    leaf = pki.make_leaf(authority(), [NAME], key="rsa2048", usage=usage)
+    mine = Credential.load(leaf.pem, leaf.key_pem, ocsp_response=pki.ocsp_response(leaf))
+    if not stapled:
+        send = Handshake.send
+        monkeypatch.setattr(Handshake, "send", lambda hs, m: None if isinstance(m, CertificateStatus) else send(hs, m))
+    staples: list[bytes | None] = []
+    server = {"credentials": [mine], "client_auth": client_auth, "trust": trust()}
+    client = {"credentials": [client_credential()], "verify": lambda question: staples.append(question.ocsp_response)}
+    pair = shake(*configs(STATIC_RSA[0], client, server))
+    assert staples == [mine.ocsp_response if stapled else None]
+    assert bool(pair.server_completed().peer_chain) is (client_auth is not None)
+    exchange(pair)
+
+
+def test_a_client_certificate_is_of_a_type_that_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """RFC 5246, 7.4.6: its key MUST be compatible with certificate_types, whatever the signature algorithms are."""
+    monkeypatch.setattr(server12, "CERTIFICATE_TYPES", b"\x01")
+    client, server = configs(
+        client={"credentials": [client_credential("p256"), client_credential("rsa2048")]},
+        server={"client_auth": "required", "trust": trust()},
+    )
+    assert shake(client, server).server_completed().peer_chain == client_credential("rsa2048").chain
+
+
+def test_a_session_without_extended_master_secret_is_not_offered_by_who_requires_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """RFC 7627, 5.2. The cache may be shared; the server would make a full handshake of it at best."""
+    client, server = configs()
+    lax = client.replace(require_extended_master_secret=False, session_cache=client.sessions)
+    with monkeypatch.context() as patch:
+        without_extended_master_secret(patch)
+        shake(lax, server.replace(require_extended_master_secret=False, tickets=server.keyring))
+    pair = make_pair(client, server)
+    assert not decode_message(pair.client.data_to_send()[5:]).extensions.session_ticket
+
+
+def test_a_client_of_tls_1_2_alone_was_answered_with_tls_1_3() -> None:
+    """RFC 8446, 4.2: supported_versions was not offered."""
+    for random in (bytes(32), HELLO_RETRY_RANDOM):
+        client = tlsfast.ClientConnection(client_config(versions=V12), NAME)
+        client.data_to_send()
+        extensions = b"\x00\x2b\x00\x02\x03\x04"
+        body = b"\x03\x03" + random + b"\x00" + b"\x13\x01\x00" + len(extensions).to_bytes(2) + extensions
+        message = b"\x02" + len(body).to_bytes(3) + body
+        with pytest.raises(tlsfast.errors.UnsupportedExtension, match="supported_versions"):
+            client.receive_data(b"\x16\x03\x03" + len(message).to_bytes(2) + message)
 
 
 def test_a_certificate_must_allow_the_exchange() -> None:

@@ -88,12 +88,18 @@ class VerifyChain(Request):
     ocsp_response: bytes | None = None
 
 
-Event = HandshakeCompleted | DataReceived | PeerClosed | TicketReceived | KeysUpdated | Request
+@dataclass(frozen=True, slots=True, eq=False)
+class KeepSession(Request):
+    """A TLS 1.2 session was made (session_store=ASK): keep sealed under this id for lifetime seconds, and answer None, kept or not."""
+
+    session_id: bytes
+    sealed: bytes = field(repr=False)
+    lifetime: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FindSession(Request):
-    """A TLS 1.2 client names a session: answer with what the session store was given to keep under this id, or None."""
+    """A TLS 1.2 client names a session (session_store=ASK): answer with what a KeepSession gave to keep under this id, or None."""
 
     session_id: bytes
 
@@ -104,6 +110,9 @@ class DecryptPremaster(Request):
 
     ciphertext: bytes = field(repr=False)
     credential: Any = None
+
+
+Event = HandshakeCompleted | DataReceived | PeerClosed | TicketReceived | KeysUpdated | Request
 
 
 # ---- What an observer sees: every message, secret, key change and decision, in order (ClientConfig.observer, ServerConfig.observer) ----

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from tlsfast.config import ClientConfig
 from tlsfast.crypto import SUITES
-from tlsfast.errors import IllegalParameter, MissingExtension, VersionError
+from tlsfast.errors import IllegalParameter, MissingExtension, UnsupportedExtension, VersionError
 from tlsfast.handshake.client12 import client_flow12
 from tlsfast.handshake.client13 import client_flow13
 from tlsfast.handshake.flow import Flow, Handshake, expect
@@ -87,6 +87,11 @@ def check_version(config: ClientConfig, server_hello: ServerHello | HelloRetryRe
         enabled = " and ".join(map(str, config.versions))
         raise VersionError(
             f"the server speaks {known}; enabled here: {enabled}. The server must be upgraded", version=chosen
+        )
+    if TLSVersion.TLSv1_3 not in config.versions:
+        # RFC 8446, 4.2: MUST abort with an "unsupported_extension" alert on an extension that was not offered
+        raise UnsupportedExtension(
+            "the server answers supported_versions, which a client of TLS 1.2 alone does not offer"
         )
     if version != TLSVersion.TLSv1_3:
         # RFC 8446, 4.2.1: a version prior to TLS 1.3, or one not offered, MUST be answered with an "illegal_parameter" alert

@@ -63,15 +63,15 @@ def client_flow12(hs: Handshake, config: ClientConfig, offer: Offer, server_hell
         return (yield from resume(hs, config, agreed, old, session_id))
 
     certificate = yield from expect(Certificate12)
-    staple, key_exchange = yield from staple_and_key_exchange(agreed)
+    staple, message = yield from staple_and_next(agreed)
     peer = yield from authenticate(hs, config, agreed, certificate, staple)
+    key_exchange = message if isinstance(message, ServerKeyExchange) else None
     share, scheme = check_key_exchange(hs, config, agreed, peer, key_exchange)
-    request = yield from expect(CertificateRequest12, ServerHelloDone)
+    request = (yield from expect(CertificateRequest12, ServerHelloDone)) if key_exchange is not None else message
+    chosen = None
     if isinstance(request, CertificateRequest12):
         yield from expect(ServerHelloDone)
-    chosen = choose_credential(config, request) if isinstance(request, CertificateRequest12) else None
-
-    if isinstance(request, CertificateRequest12):
+        chosen = choose_credential(config, request)
         hs.send(Certificate12(chosen[0].chain if chosen else ()))
     premaster = send_key_exchange(hs, peer, share, key_exchange)
     session = keys12.master_secret(hs, agreed.suite, premaster, agreed.server_random, extended=agreed.extended)
@@ -186,16 +186,23 @@ def resumed_session(config: ClientConfig, offer: Offer, server_hello: ServerHell
 # ---- Certificate, ServerKeyExchange ----
 
 
-def staple_and_key_exchange(agreed: Agreed) -> Step[tuple[bytes | None, ServerKeyExchange | None]]:
-    """CertificateStatus, where the server promised one and keeps it (RFC 6066, 8), then ServerKeyExchange, which ECDHE has and RSA has not."""
-    if agreed.suite.exchange == "rsa":
-        return None, None
-    if not agreed.staple:
-        return None, (yield from expect(ServerKeyExchange))
-    message = yield from expect(CertificateStatus, ServerKeyExchange)
-    if isinstance(message, ServerKeyExchange):
+# What may follow the server's Certificate and CertificateStatus: ECDHE has a ServerKeyExchange, RSA has none.
+After = ServerKeyExchange | CertificateRequest12 | ServerHelloDone
+AFTER: dict[str, tuple[type[After], ...]] = {
+    "ecdhe": (ServerKeyExchange,),
+    "rsa": (CertificateRequest12, ServerHelloDone),
+}
+
+
+def staple_and_next(agreed: Agreed) -> Step[tuple[bytes | None, After]]:
+    """CertificateStatus, where the server promised one and keeps it (RFC 6066, 8), and the message after it."""
+    kinds = AFTER[agreed.suite.exchange]
+    message: CertificateStatus | After
+    message = yield from expect(*kinds, CertificateStatus) if agreed.staple else expect(*kinds)
+    if not isinstance(message, CertificateStatus):
         return None, message
-    return message.ocsp_response, (yield from expect(ServerKeyExchange))
+    following: After = yield from expect(*kinds)
+    return message.ocsp_response, following
 
 
 def authenticate(
@@ -243,13 +250,20 @@ def send_key_exchange(hs: Handshake, peer: Peer, share: KeyShare | None, message
     return Secret.from_bytes(plain)
 
 
+# RFC 5246, 7.4.4: rsa_sign, ecdsa_sign
+CERTIFICATE_TYPE = {"rsa": 1, "ecdsa": 64}
+
+
 def choose_credential(config: ClientConfig, request: CertificateRequest12) -> tuple[Credential, SignatureScheme] | None:
     """The first credential that signs as asked, those of the authorities named first (RFC 5246, 7.4.6)."""
     usable = [
         (credential, scheme)
         for credential in config.credentials
         for scheme in credential.schemes12
-        if scheme in request.signature_algorithms and scheme in config.signature_schemes
+        # RFC 5246, 7.4.6: the end-entity certificate MUST contain a key that is compatible with certificate_types
+        if CERTIFICATE_TYPE[credential.auth12] in request.certificate_types
+        and scheme in request.signature_algorithms
+        and scheme in config.signature_schemes
     ]
     for credential, scheme in usable:
         if any(issuer in request.certificate_authorities for issuer in credential.issuers):

@@ -71,7 +71,10 @@ def cached_session(hs: Handshake, config: ClientConfig) -> tuple[Session | None,
     if session is None or session.version not in config.versions:
         return None, None
     if session.version is TLSVersion.TLSv1_2:
-        return None, session if session.cipher_suite in config.cipher_suites else None
+        extended = (
+            session.extended or not config.require_extended_master_secret
+        )  # a cache may be shared with one that does not
+        return None, session if extended and session.cipher_suite in config.cipher_suites else None
     hashes = {SUITES[suite].hash for suite in config.cipher_suites if suite in SUITES}
     return session if SUITES[session.cipher_suite].hash in hashes else None, None
 

@@ -10,13 +10,14 @@ from tlsfast import crypto
 from tlsfast.config import ASK, ServerConfig
 from tlsfast.crypto import Secret
 from tlsfast.errors import HandshakeFailure
-from tlsfast.events import FindSession, HandshakeCompleted
+from tlsfast.events import FindSession, HandshakeCompleted, KeepSession
 from tlsfast.handshake import auth
 from tlsfast.handshake.flow import Handshake, Step, ask
 from tlsfast.handshake.keys12 import Session12
 from tlsfast.handshake.negotiate import Choice12
 from tlsfast.handshake.resume import same_peer_and_policy
 from tlsfast.messages.handshake import ClientHello
+from tlsfast.messages.handshake12 import NewSessionTicket12
 from tlsfast.registry import TLSVersion
 from tlsfast.sessions import Keyring, TicketState
 
@@ -81,7 +82,8 @@ def acceptable(
 def new_session_id(config: ServerConfig, hello: ClientHello) -> bytes:
     """RFC 5246, 7.4.1.3: an id under which the session is kept; empty where it is not, or where the client takes tickets."""
     takes_tickets = hello.extensions.session_ticket is not None and config.keyring is not None
-    return b"" if takes_tickets or config.store is None else crypto.random_bytes(32)
+    keeps = config.store is not None or config.session_store is ASK
+    return crypto.random_bytes(32) if keeps and not takes_tickets else b""
 
 
 def keep(
@@ -92,7 +94,7 @@ def keep(
     session: Session12,
     chain_expires_at: float | None,
     session_id: bytes,
-) -> TicketState:
+) -> Step[TicketState]:
     """The state of a session just made; into the store under its id."""
     state = TicketState(
         version=TLSVersion.TLSv1_2,
@@ -107,19 +109,21 @@ def keep(
         age_add=0,
         extended=session.extended,
     )
-    encoded = state.encode()
-    if session_id and config.store is not None and config.store_keyring is not None and encoded is not None:
-        config.store.put(
-            session_id, config.store_keyring.seal(session.master, encoded), config.store_keyring.lifetime_hint
-        )
+    encoded, keyring = state.encode(), config.store_keyring
+    if session_id and keyring is not None and encoded is not None:
+        sealed = keyring.seal(session.master, encoded)
+        if config.store is not None:
+            config.store.put(session_id, sealed, keyring.lifetime_hint)
+        else:
+            yield from ask(KeepSession(session_id, sealed, keyring.lifetime_hint))
     return state
 
 
-def ticket(config: ServerConfig, session: Session12, state: TicketState) -> bytes:
-    """A ticket for the session; empty (RFC 5077, 3.3) when the client's chain is too long for one. A resumed session keeps its time of issue."""
-    encoded = state.encode()
-    return config.keyring.seal(session.master, encoded) if config.keyring is not None and encoded is not None else b""
-
-
-def lifetime(config: ServerConfig) -> int:
-    return config.keyring.lifetime_hint if config.keyring is not None else 0
+def ticket(config: ServerConfig, session: Session12, state: TicketState) -> NewSessionTicket12:
+    """A ticket for the session; empty (RFC 5077, 3.3) when the client's chain is too long for one. A resumed session keeps its time of issue, and
+    what is left of its lifetime is what the client is told."""
+    encoded, keyring = state.encode(), config.keyring
+    if keyring is None or encoded is None:
+        return NewSessionTicket12(0, b"")
+    left = round(state.issued_at + keyring.lifetime_hint - time.time())
+    return NewSessionTicket12(max(1, min(left, keyring.lifetime_hint)), keyring.seal(session.master, encoded))

@@ -24,7 +24,6 @@ from tlsfast.messages.handshake12 import (
     ChangeCipherSpec,
     ClientKeyExchange,
     Finished12,
-    NewSessionTicket12,
     ServerHelloDone,
     ServerKeyExchange,
 )
@@ -87,9 +86,9 @@ def server_flow12(hs: Handshake, config: ServerConfig, hello: ClientHello) -> Fl
     finished = keys12.check_finished(hs, session, CLIENT_FINISHED, (yield from expect(Finished12)))
     group = choice.ecdhe[0] if choice.ecdhe is not None else None
     completed = auth12.completed(hs, choice.suite, choice.alpn, peer.chain, peer.verified, group=group, scheme=scheme)
-    state = resume12.keep(hs, config, choice, completed, session, peer.expires_at, session_id)
+    state = yield from resume12.keep(hs, config, choice, completed, session, peer.expires_at, session_id)
     if sends_ticket(config, hello):
-        hs.send(NewSessionTicket12(resume12.lifetime(config), resume12.ticket(config, session, state)))
+        hs.send(resume12.ticket(config, session, state))
     hs.send_change_cipher_spec()
     hs.write_with12(choice.suite, key_block, client=False)
     key_block.wipe()
@@ -105,7 +104,7 @@ def resume(hs: Handshake, config: ServerConfig, hello: ClientHello, choice: Choi
     hs.derived("CLIENT_RANDOM", old.master)
     key_block = session.key_block()
     if sends_ticket(config, hello):
-        hs.send(NewSessionTicket12(resume12.lifetime(config), resume12.ticket(config, session, old.state)))
+        hs.send(resume12.ticket(config, session, old.state))
     hs.send_change_cipher_spec()
     hs.write_with12(choice.suite, key_block, client=False)
     finished = keys12.send_finished(hs, session, SERVER_FINISHED)
