@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import IO, Any, Self
@@ -117,6 +118,31 @@ class Certificates:
 
     def client_config(self, **changes: Any) -> ClientConfig:
         return ClientConfig(**{"trust": self.trust, "keylog": None, **changes})
+
+
+# Certificates that must be refused: how to make them, and the alert that says so.
+BAD: dict[str, tuple[Callable[[Certificates, str], pki.Entity], str]] = {
+    "expired": (
+        lambda certificates, name: certificates.leaf([name], not_after=pki.now() - timedelta(hours=1)),
+        "certificate_expired",
+    ),
+    "unknown_ca": (lambda certificates, name: pki.make_leaf(certificates.stranger, [name]), "unknown_ca"),
+    "not_yet_valid": (
+        lambda certificates, name: certificates.leaf([name], not_before=pki.now() + timedelta(hours=1)),
+        "bad_certificate",
+    ),
+}
+# And for servers whose client checks the name.
+BAD_SERVERS: dict[str, tuple[Callable[[Certificates, str], pki.Entity], str]] = {
+    **BAD,
+    "wrong_name": (lambda certificates, name: certificates.leaf(["other.test"]), "bad_certificate"),
+}
+
+
+def bad(certificates: Certificates, case: str, name: str) -> Identity:
+    """A bad certificate for this name."""
+    make, _ = BAD_SERVERS[case]
+    return certificates.named(f"{case}-{name}", lambda: make(certificates, name))
 
 
 # ---- Ports and processes ----
@@ -226,12 +252,12 @@ class Peer:
                     return True
             return False
 
-        self._wait(look, limit, f"its output to match {pattern!r}")
+        self.wait(look, limit, f"its output to match {pattern!r}")
         return found[0]
 
     def expect_output(self, length: int, *, start: int = 0, limit: float = LIMIT) -> bytes:
         """Wait until it has printed so many bytes (or more) to standard output; return those from start on."""
-        self._wait(lambda: len(self.out) >= length, limit, f"{length} bytes of output")
+        self.wait(lambda: len(self.out) >= length, limit, f"{length} bytes of output")
         return bytes(self.out[start:])
 
     def wait_until_listening(self, port: int, *, limit: float = LIMIT) -> None:
@@ -251,7 +277,8 @@ class Peer:
             reader.join(LIMIT)
         return status
 
-    def _wait(self, met: Callable[[], bool], limit: float, what: str) -> None:
+    def wait(self, met: Callable[[], bool], limit: float, what: str) -> None:
+        """Wait until met() says so, looked at after each output; fail at the limit, or when the process is over."""
         deadline = time.monotonic() + limit
         with self._changed:
             while not met():
@@ -495,7 +522,7 @@ def read_exactly(stream: Any, size: int) -> bytes:
 # ---- The matrix ----
 
 
-def covering(_unable: Callable[[dict[str, Any]], bool] | None = None, **axes: Sequence[Any]) -> list[dict[str, Any]]:
+def covering(_unable: Callable[[dict[str, Any]], bool] | None = None, /, **axes: Sequence[Any]) -> list[dict[str, Any]]:
     """Rows in which each pair of values of any two axes occurs at least once (unless _unable rules out every row with it).
 
     Greedy and deterministic: of all rows take the one with the most pairs not yet seen, until none is left."""
@@ -512,7 +539,7 @@ def covering(_unable: Callable[[dict[str, Any]], bool] | None = None, **axes: Se
     return chosen
 
 
-def product(_unable: Callable[[dict[str, Any]], bool] | None = None, **axes: Sequence[Any]) -> list[dict[str, Any]]:
+def product(_unable: Callable[[dict[str, Any]], bool] | None = None, /, **axes: Sequence[Any]) -> list[dict[str, Any]]:
     """All rows, less those that _unable rules out."""
     rows = [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
     return [row for row in rows if _unable is None or not _unable(row)]

@@ -420,6 +420,7 @@ def check(link: Link, row: dict[str, Any], resumed: bool, seen: Sequence[Any]) -
     assert peer.version() == "TLSv1.3"
     assert info.cipher_suite is row["suite"]
     assert peer.suite() == row["suite"].name
+    assert info.group is not None
     assert info.group is row["group"]
     assert peer.group() in (None, row["group"].name)
     assert (info.resumed, peer.resumed()) == (resumed, resumed)

@@ -3,14 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import pki
 import pytest
-from harness import CLIENT_NAME, NAME, SIZES, SUITES, Certificates, Identity, matrix, product
+from harness import BAD, CLIENT_NAME, NAME, SIZES, SUITES, Certificates, bad, matrix, product
 from memory import AXES, Library, Link, check_row_as_client, check_row_as_server
 
 from tlsfast import (
@@ -50,25 +47,6 @@ def join(
     if server:
         return Link(ClientConnection(certificates.client_config(**(ours or {})), name), peer)
     return Link(ServerConnection(certificates.server_config(key, **(ours or {}))), peer)
-
-
-# Certificates that a client must refuse: how to make them, and the alert. The name check is the peers' own business: not all have one here.
-BAD: dict[str, tuple[Callable[[Certificates, str], pki.Entity], str]] = {
-    "expired": (
-        lambda certificates, name: certificates.leaf([name], not_after=pki.now() - timedelta(hours=1)),
-        "certificate_expired",
-    ),
-    "unknown_ca": (lambda certificates, name: pki.make_leaf(certificates.stranger, [name]), "unknown_ca"),
-    "not_yet_valid": (
-        lambda certificates, name: certificates.leaf([name], not_before=pki.now() + timedelta(hours=1)),
-        "bad_certificate",
-    ),
-}
-
-
-def bad(certificates: Certificates, case: str, name: str) -> Identity:
-    make, _ = BAD[case]
-    return certificates.named(f"{case}-{name}", lambda: make(certificates, name))
 
 
 class EitherVersion:

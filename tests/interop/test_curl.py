@@ -6,13 +6,14 @@ from __future__ import annotations
 import http.server
 import re
 import threading
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pki
 import pytest
 from harness import (
+    BAD,
+    BAD_SERVERS,
     BIG,
     CLIENT_AUTH,
     CLIENT_NAME,
@@ -25,6 +26,7 @@ from harness import (
     Peer,
     Served,
     Server,
+    bad,
     connect,
     covering,
     matrix,
@@ -67,7 +69,16 @@ def curl(
     certificates: Certificates, port: int, *options: Any, scheme: str = "https", urls: int = 1, **more: Any
 ) -> Peer:
     program = require("curl", "apt-get install curl")
-    argv = [program, "-sS", "-v", "--http1.1", "--cacert", certificates.ca, "--resolve", f"{NAME}:{port}:{LOOPBACK}"]
+    argv: list[Any] = [
+        program,
+        "-sS",
+        "-v",
+        "--http1.1",
+        "--cacert",
+        certificates.ca,
+        "--resolve",
+        f"{NAME}:{port}:{LOOPBACK}",
+    ]
     return Peer([*argv, *options, *[f"{scheme}://{NAME}:{port}/"] * urls], **more)
 
 
@@ -139,34 +150,27 @@ def test_our_staple(certificates: Certificates) -> None:
 
 # ---- Refusals ----
 
-BAD = {
-    "expired": (lambda c, n: c.leaf([n], not_after=pki.now() - timedelta(hours=1)), "certificate_expired"),
-    "unknown_ca": (lambda c, n: pki.make_leaf(c.stranger, [n]), "unknown_ca"),
-    "wrong_name": (lambda c, n: c.leaf(["other.test"]), None),
-}
 
-
-@pytest.mark.parametrize("case", BAD)
+@pytest.mark.parametrize("case", BAD_SERVERS)
 def test_it_refuses_our_certificate(certificates: Certificates, case: str) -> None:
-    make, alert = BAD[case]
-    bad = certificates.named(f"{case}-{NAME}", lambda: make(certificates, NAME))
-    with Server(certificates.server_config(credentials=[bad.credential]), answer) as server:
+    alert = BAD_SERVERS[case][1]
+    identity = bad(certificates, case, NAME)
+    with Server(certificates.server_config(credentials=[identity.credential]), answer) as server:
         fail(curl(certificates, server.port), 60)
         error = server.served().error
-        if alert is not None:
+        if case != "wrong_name":
             assert isinstance(error, AlertReceived)
             assert error.description == AlertDescription[alert]
         else:  # it judges the name after the handshake, and closes before it asks anything
             assert error is None
 
 
-@pytest.mark.parametrize("case", ["expired", "unknown_ca"])
+@pytest.mark.parametrize("case", BAD)
 def test_we_refuse_its_certificate(certificates: Certificates, case: str) -> None:
-    make, alert = BAD[case]
-    bad = certificates.named(f"{case}-{CLIENT_NAME}", lambda: make(certificates, CLIENT_NAME))
+    alert = BAD_SERVERS[case][1]
+    identity = bad(certificates, case, CLIENT_NAME)
     with Server(certificates.server_config(client_auth="required"), answer) as server:
-        said = fail(curl(certificates, server.port, "--cert", bad.chain, "--key", bad.key), 56)
-        assert alert is not None
+        said = fail(curl(certificates, server.port, "--cert", identity.chain, "--key", identity.key), 56)
         assert alert.replace("_", " ") in said
 
 

@@ -7,13 +7,14 @@ import functools
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pki
 import pytest
 from harness import (
+    BAD,
+    BAD_SERVERS,
     BIG,
     CLIENT_AUTH,
     CLIENT_NAME,
@@ -29,6 +30,7 @@ from harness import (
     Peer,
     Served,
     Server,
+    bad,
     connect,
     covering,
     exchange,
@@ -471,41 +473,36 @@ def test_early_data_is_skipped(
 
 # ---- Refusals ----
 
-BAD = {
-    "expired": (lambda c, n: c.leaf([n], not_after=pki.now() - timedelta(hours=1)), "certificate_expired"),
-    "unknown_ca": (lambda c, n: pki.make_leaf(c.stranger, [n]), "unknown_ca"),
-    "wrong_name": (lambda c, n: c.leaf(["other.test"]), "bad_certificate"),
-}
 
-
-@pytest.mark.parametrize("case", BAD)
+@pytest.mark.parametrize("case", BAD_SERVERS)
 def test_we_refuse_their_certificate(certificates: Certificates, case: str) -> None:
-    make, alert = BAD[case]
-    bad = certificates.named(f"{case}-{NAME}", lambda: make(certificates, NAME))
-    with gnutls_serv(certificates, bad) as (peer, port):
+    alert = BAD_SERVERS[case][1]
+    identity = bad(certificates, case, NAME)
+    with gnutls_serv(certificates, identity) as (peer, port):
         with pytest.raises(PeerError) as caught:
             line_client(port, certificates.client_config(), [1])
         assert caught.value.alert.name == alert
         peer.expect(received_alert(alert))
 
 
-@pytest.mark.parametrize("case", BAD)
+@pytest.mark.parametrize("case", BAD_SERVERS)
 def test_they_refuse_our_certificate(certificates: Certificates, case: str) -> None:
-    make, _ = BAD[case]
-    bad = certificates.named(f"{case}-{NAME}", lambda: make(certificates, NAME))
-    with Server(certificates.server_config(credentials=[bad.credential])) as server:
+    identity = bad(certificates, case, NAME)
+    with Server(certificates.server_config(credentials=[identity.credential])) as server:
         with gnutls_cli(certificates, server.port) as peer:
             peer.expect("certificate is NOT trusted")
             assert peer.finish() == 1
         assert isinstance(server.served().error, AlertReceived)
 
 
-@pytest.mark.parametrize("case", ["expired", "unknown_ca"])
+@pytest.mark.parametrize("case", BAD)
 def test_we_refuse_their_client_certificate(certificates: Certificates, case: str) -> None:
-    make, alert = BAD[case]
-    bad = certificates.named(f"{case}-{CLIENT_NAME}", lambda: make(certificates, CLIENT_NAME))
+    alert = BAD_SERVERS[case][1]
+    identity = bad(certificates, case, CLIENT_NAME)
     with Server(certificates.server_config(client_auth="required")) as server:
-        with gnutls_cli(certificates, server.port, "--x509certfile", bad.chain, "--x509keyfile", bad.key) as peer:
+        with gnutls_cli(
+            certificates, server.port, "--x509certfile", identity.chain, "--x509keyfile", identity.key
+        ) as peer:
             peer.expect(received_alert(alert))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import itertools
 import sys
+from typing import Any
 
 import pytest
 from harness import (
@@ -57,7 +58,7 @@ def test_a_listening_peer() -> None:
 
 
 def test_covering_has_each_pair_and_is_small() -> None:
-    axes = {
+    axes: dict[str, Any] = {
         "suite": SUITES,
         "group": GROUPS,
         "key": KEYS,

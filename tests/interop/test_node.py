@@ -7,18 +7,20 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pki
 import pytest
 from harness import (
+    BAD,
+    BAD_SERVERS,
     BIG,
     CLIENT_AUTH,
     CLIENT_NAME,
     GROUPS,
     KEYS,
+    LIMIT,
     LOOPBACK,
     NAME,
     SMALL,
@@ -28,6 +30,7 @@ from harness import (
     Peer,
     Served,
     Server,
+    bad,
     connect,
     covering,
     echo_client,
@@ -165,8 +168,14 @@ def server_peer(certificates: Certificates, identity: Identity, **options: Any) 
         yield both
 
 
-def connections(peer: Peer) -> list[dict[str, Any]]:
-    return [each for each in answers(peer) if "suite" in each]
+def connections(peer: Peer, count: int) -> list[dict[str, Any]]:
+    """What a server said of so many connections."""
+
+    def said() -> list[dict[str, Any]]:
+        return [each for each in answers(peer) if "suite" in each]
+
+    peer.wait(lambda: len(said()) >= count, LIMIT, f"{count} connections")
+    return said()
 
 
 # ---- The matrix ----
@@ -178,7 +187,7 @@ def test_matrix_our_server(certificates: Certificates, row: dict[str, Any]) -> N
     config = certificates.server_config(row["key"], groups=[group], client_auth=row["client_auth"])
     other = "P-384" if group is NamedGroup.x25519 else "X25519"
     client = certificates.client(row["key"])
-    mine = {"cert": client.chain, "key": client.key} if row["client_auth"] == "required" else {}
+    mine: dict[str, Any] = {"cert": client.chain, "key": client.key} if row["client_auth"] == "required" else {}
     with Server(config) as server:
         said = run_client(
             certificates,
@@ -217,7 +226,7 @@ def test_matrix_our_client(certificates: Certificates, row: dict[str, Any]) -> N
             info = echo_client(port, config, SMALL)
             assert (info.cipher_suite, info.group, info.resumed) == (row["suite"], group, bool(number))
             assert info.peer_chain == identity.entity.chain
-        said = connections(peer)
+        said = connections(peer, count)
     assert [each["resumed"] for each in said] == [False, True][:count]
     assert {each["suite"] for each in said} == {row["suite"].name}
     assert {each["peer"] for each in said} == {CLIENT_NAME if row["client_auth"] == "required" else None}
@@ -242,7 +251,8 @@ def test_alpn_and_server_name(certificates: Certificates) -> None:
     with server_peer(certificates, certificates.server(), ALPNProtocols=["h2", "http/1.1"]) as (peer, port):
         config = certificates.client_config(alpn=["spdy/1", "http/1.1"])
         assert echo_client(port, config, [1], name="localhost").alpn == "http/1.1"
-        assert (connections(peer)[0]["alpn"], connections(peer)[0]["servername"]) == ("http/1.1", "localhost")
+        (said_there,) = connections(peer, 1)
+        assert (said_there["alpn"], said_there["servername"]) == ("http/1.1", "localhost")
 
 
 def test_no_alpn_in_common(certificates: Certificates) -> None:
@@ -273,7 +283,7 @@ def test_exporters_and_key_logs(certificates: Certificates) -> None:
         with connect(port, certificates.client_config(keylog=keys.append)) as stream:
             exchange(stream, b"x")
             ours = stream.export_keying_material("EXPERIMENTAL label", b"context", 48).hex()
-        assert connections(peer)[0]["exported"] == ours
+        assert connections(peer, 1)[0]["exported"] == ours
         assert {each["key"] for each in answers(peer) if "key" in each} == set(keys)
     assert len(keys) == 5
 
@@ -365,46 +375,41 @@ def test_their_staple(certificates: Certificates, status: str, alert: AlertDescr
 
 # ---- Refusals ----
 
-BAD = {
-    "expired": (lambda c, n: c.leaf([n], not_after=pki.now() - timedelta(hours=1)), "certificate_expired"),
-    "unknown_ca": (lambda c, n: pki.make_leaf(c.stranger, [n]), "unknown_ca"),
-    "wrong_name": (lambda c, n: c.leaf(["other.test"]), "bad_certificate"),
-}
 THEIR_WORDS = {
     "expired": "CERT_HAS_EXPIRED",
+    "not_yet_valid": "CERT_NOT_YET_VALID",
     "unknown_ca": "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
     "wrong_name": "ERR_TLS_CERT_ALTNAME_INVALID",
 }
 
 
-@pytest.mark.parametrize("case", BAD)
+@pytest.mark.parametrize("case", BAD_SERVERS)
 def test_we_refuse_their_certificate(certificates: Certificates, case: str) -> None:
-    make, alert = BAD[case]
-    bad = certificates.named(f"{case}-{NAME}", lambda: make(certificates, NAME))
-    with server_peer(certificates, bad) as (peer, port):
+    alert = BAD_SERVERS[case][1]
+    identity = bad(certificates, case, NAME)
+    with server_peer(certificates, identity) as (peer, port):
         with pytest.raises(PeerError) as caught:
             echo_client(port, certificates.client_config(), [1])
         assert caught.value.alert.name == alert
         peer.expect(f"alert number {AlertDescription[alert].value}")
 
 
-@pytest.mark.parametrize("case", BAD)
+@pytest.mark.parametrize("case", BAD_SERVERS)
 def test_they_refuse_our_certificate(certificates: Certificates, case: str) -> None:
-    make, _ = BAD[case]
-    bad = certificates.named(f"{case}-{NAME}", lambda: make(certificates, NAME))
-    with Server(certificates.server_config(credentials=[bad.credential])) as server:
+    identity = bad(certificates, case, NAME)
+    with Server(certificates.server_config(credentials=[identity.credential])) as server:
         said = run_client(certificates, server.port, status=1)
         assert said[0]["code"] == THEIR_WORDS[case]
         # Node judges after the handshake, and cuts the connection without an alert.
         assert isinstance(server.served().error, TLSError | OSError)
 
 
-@pytest.mark.parametrize("case", ["expired", "unknown_ca"])
+@pytest.mark.parametrize("case", BAD)
 def test_we_refuse_their_client_certificate(certificates: Certificates, case: str) -> None:
-    make, alert = BAD[case]
-    bad = certificates.named(f"{case}-{CLIENT_NAME}", lambda: make(certificates, CLIENT_NAME))
+    alert = BAD_SERVERS[case][1]
+    identity = bad(certificates, case, CLIENT_NAME)
     with Server(certificates.server_config(client_auth="required")) as server:
-        said = run_client(certificates, server.port, status=1, cert=bad.chain, key=bad.key)
+        said = run_client(certificates, server.port, status=1, cert=identity.chain, key=identity.key)
         assert f"alert number {AlertDescription[alert].value}" in said[0]["error"]
 
 

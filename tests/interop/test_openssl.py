@@ -9,13 +9,14 @@ import re
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pki
 import pytest
 from harness import (
+    BAD,
+    BAD_SERVERS,
     BIG,
     CLIENT_AUTH,
     CLIENT_NAME,
@@ -29,6 +30,7 @@ from harness import (
     Certificates,
     Peer,
     Server,
+    bad,
     connect,
     covering,
     echo_client,
@@ -457,33 +459,27 @@ def test_early_data_beyond_the_budget(
 
 # ---- Refusals ----
 
-BAD = {
-    "expired": (lambda c, n: c.leaf([n], not_after=pki.now() - timedelta(hours=1)), "certificate_expired"),
-    "unknown_ca": (lambda c, n: pki.make_leaf(c.stranger, [n]), "unknown_ca"),
-    "wrong_name": (lambda c, n: c.leaf(["other.test"]), "bad_certificate"),
-}
-
 
 def alert_number(name: str) -> str:
     return f"SSL alert number {AlertDescription[name].value}"
 
 
-@pytest.mark.parametrize("case", BAD)
+@pytest.mark.parametrize("case", BAD_SERVERS)
 def test_we_refuse_their_certificate(certificates: Certificates, case: str) -> None:
-    make, alert = BAD[case]
-    bad = certificates.named(f"{case}-{NAME}", lambda: make(certificates, NAME))
-    with s_server_as(bad.chain, bad.key, certificates) as (peer, port):
+    alert = BAD_SERVERS[case][1]
+    identity = bad(certificates, case, NAME)
+    with s_server_as(identity.chain, identity.key, certificates) as (peer, port):
         with pytest.raises(PeerError) as caught:
             echo_client(port, certificates.client_config(), [1])
         assert caught.value.alert.name == alert
         peer.expect(alert_number(alert))
 
 
-@pytest.mark.parametrize("case", BAD)
+@pytest.mark.parametrize("case", BAD_SERVERS)
 def test_they_refuse_our_certificate(certificates: Certificates, case: str) -> None:
-    make, alert = BAD[case]
-    bad = certificates.named(f"{case}-{NAME}", lambda: make(certificates, NAME))
-    with Server(certificates.server_config(credentials=[bad.credential])) as server:
+    alert = BAD_SERVERS[case][1]
+    identity = bad(certificates, case, NAME)
+    with Server(certificates.server_config(credentials=[identity.credential])) as server:
         with s_client(certificates, server.port, "-brief") as peer:
             assert peer.finish() == 1
         error = server.served().error
@@ -491,12 +487,12 @@ def test_they_refuse_our_certificate(certificates: Certificates, case: str) -> N
         assert error.description == AlertDescription[alert]
 
 
-@pytest.mark.parametrize("case", ["expired", "unknown_ca"])
+@pytest.mark.parametrize("case", BAD)
 def test_we_refuse_their_client_certificate(certificates: Certificates, case: str) -> None:
-    make, alert = BAD[case]
-    bad = certificates.named(f"{case}-{CLIENT_NAME}", lambda: make(certificates, CLIENT_NAME))
+    alert = BAD_SERVERS[case][1]
+    identity = bad(certificates, case, CLIENT_NAME)
     with Server(certificates.server_config(client_auth="required")) as server:
-        options = ["-brief", "-cert", bad.chain, "-key", bad.key, "-cert_chain", certificates.between]
+        options = ["-brief", "-cert", identity.chain, "-key", identity.key, "-cert_chain", certificates.between]
         with s_client(certificates, server.port, *options) as peer:
             peer.expect(alert_number(alert))
 

@@ -155,6 +155,7 @@ class TestPyOpenSSL(InMemory):
 @pytest.mark.parametrize("context", [None, b"", b"context"])
 def test_exporters_are_the_same(certificates: Certificates, we_are: str, length: int, context: bytes | None) -> None:
     link = join(PyOpenSSL(), certificates, we_are).shake()
+    assert isinstance(link.peer, PyOpenSSLPeer)
     theirs = link.peer.tls.export_keying_material(b"EXPERIMENTAL tlsfast", length, context)
     assert link.ours.export_keying_material("EXPERIMENTAL tlsfast", context, length) == theirs
 
@@ -166,7 +167,12 @@ def test_our_staple_reaches_them(certificates: Certificates) -> None:
     peer = PyOpenSSL()
     context = peer.context(certificates, server=False)
     stapled: list[bytes] = []
-    context.set_ocsp_client_callback(lambda _, staple, __: bool(stapled.append(staple) or True))
+
+    def note(_: Any, staple: bytes, __: Any) -> bool:
+        stapled.append(staple)
+        return True
+
+    context.set_ocsp_client_callback(note)
     theirs = peer.connection(context, server=False)
     theirs.tls.request_ocsp()
     link = Link(ServerConnection(certificates.server_config(credentials=[credential])), theirs).shake()
