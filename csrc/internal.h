@@ -176,7 +176,7 @@ static inline int tf_aead_verdict(uint8_t *out, size_t len, const uint8_t comput
     return differ != 0;
 }
 
-/* ---- record.c: what protects one direction. A new kind of protection (TLS 1.2) is a new TF_EPOCH_* and its open and seal ---- */
+/* ---- protection.c: what protects one direction, and record.c's readers and writers over it ---- */
 
 enum { TF_EPOCH_CLEAR = 0, TF_EPOCH_13 = 1, TF_EPOCH_12 = 2 };
 
@@ -185,10 +185,26 @@ typedef struct {
     uint64_t sequence; /* of the next record; never wraps */
     uint8_t iv[TF_NONCE];
     int epoch;
-    size_t explicit_nonce; /* TLS 1.2: bytes of the nonce that stand before the ciphertext: 8 for AES-GCM, else 0 */
+    size_t explicit_nonce; /* bytes of the nonce that stand before the ciphertext: 8 for AES-GCM in TLS 1.2, else 0 */
     int error;             /* what every later call answers, or TF_OK */
-    tf_atomic busy;        /* one thread at a time; see record.c */
+    tf_atomic busy;        /* one thread at a time; see protection.c */
 } tf_protection;
+
+/* TF_OK: inside, and leave must follow. Else what the call answers. */
+int tf_protection_enter(tf_protection *p);
+int tf_protection_leave(tf_protection *p, int rc); /* answers rc */
+void tf_protection_wipe(tf_protection *p);         /* now, or by the call that is inside when it leaves */
+void tf_protection_forget(tf_protection *p);       /* the wipe itself, for an owner that knows nobody inside */
+/* A new key starts at number 0; a refused one (TF_ERR_ARGUMENT) changes nothing. */
+int tf_protection_set_key13(tf_protection *p, int aead, int hash, const tf_secret *traffic_secret);
+int tf_protection_set_key12(tf_protection *p, int aead, const tf_secret *key_block, int client);
+/* What a record has under the present key beyond its header and content: explicit nonce, inner type, tag. */
+size_t tf_protection_overhead(const tf_protection *p);
+/* Opens a record's fragment of length bytes under the next number: *len bytes to out (in TLS 1.3 a TLSInnerPlaintext), which has room for length. */
+int tf_protection_open(tf_protection *p, uint8_t *out, size_t *len, const uint8_t header[TF_RECORD_HEADER], const uint8_t *fragment, size_t length);
+/* Writes one record of len <= 2^14 bytes of content under the next number; its length on the wire. */
+size_t tf_protection_seal(tf_protection *p, int type, uint8_t *out, const uint8_t *in, size_t len);
+void tf_record_header_write(uint8_t header[TF_RECORD_HEADER], int type, int version, size_t length);
 
 struct tf_record_reader {
     tf_protection protection;

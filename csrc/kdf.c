@@ -281,9 +281,11 @@ static void p_hash(const hmac_key *k, uint8_t *out, size_t len, const uint8_t *l
         size_t part = len - done < length ? len - done : length;
         memcpy(out + done, t, part);
         done += part;
-        inner = k->inner;
-        tf_hash_update(&inner, a, length);
-        hmac_finish(k, &inner, a);
+        if (done < len) {
+            inner = k->inner;
+            tf_hash_update(&inner, a, length);
+            hmac_finish(k, &inner, a);
+        }
     }
     tf_wipe(a, sizeof a);
     tf_wipe(t, sizeof t);
@@ -324,25 +326,19 @@ int tf_finished12(int hash, uint8_t *out, const tf_secret *master_secret, const 
         rc = prf12(hash, out, VERIFY_DATA, master_secret, label, label_len, transcript_hash, tf_hash_length(hash));
     if (rc != TF_OK)
         memset(out, 0, VERIFY_DATA);
-    TF_PUBLIC(out, VERIFY_DATA);
     return rc;
 }
 
 int tf_premaster_select(tf_secret *premaster, const uint8_t *decrypted, size_t len, int client_version, const tf_secret *random_premaster)
 {
     enum { PREMASTER = 48 };
-    static const uint8_t nothing[1];
     uint8_t chosen[PREMASTER];
     if (random_premaster->len != PREMASTER) {
         tf_secret_wipe(premaster);
         return TF_ERR_ARGUMENT;
     }
-    const uint8_t *from = len > 0 ? decrypted : nothing; /* empty after public faults alone: a length or value that the modulus rules out */
-    uint64_t wrong = (uint64_t)len ^ PREMASTER;
-    for (size_t i = 0; i < PREMASTER; i++) {
-        uint64_t inside = 0 - (((uint64_t)i - (uint64_t)len) >> 63); /* all ones if i < len */
-        chosen[i] = (uint8_t)(from[i & (size_t)tf_barrier(inside)] & inside);
-    }
+    uint64_t wrong = (uint64_t)len ^ PREMASTER; /* the length says as much of the padding as the bytes: all 48 are read, whatever it is */
+    memcpy(chosen, decrypted, PREMASTER);
     wrong |= (uint64_t)(chosen[0] ^ ((unsigned)client_version >> 8 & 0xff)) | (uint64_t)(chosen[1] ^ ((unsigned)client_version & 0xff));
     uint64_t use_random = tf_mask_nonzero(wrong);
     for (size_t i = 0; i < PREMASTER; i++)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Record protection (RFC 8446, 5): wire bytes to contents and back, many records a call; sequence numbers, nonces and limits live here. Above it
- * stand the Python readers and writers, below it aead.c. Three epochs: in the clear, TLS 1.3, and TLS
- * 1.2 (RFC 5246, 6.2.3.3; RFC 5288; RFC 7905). */
+/* The record layer (RFC 8446, 5; RFC 5246, 6.2): wire bytes to contents and back, many records a call; headers, lengths and limits are judged here.
+ * Above it stand the Python readers and writers, below it protection.c. Three epochs: in the clear, TLS 1.3, and TLS 1.2. */
 #include "internal.h"
 
 #include <stdlib.h>
@@ -10,52 +9,13 @@ enum { CHANGE_CIPHER_SPEC = 20, ALERT = 21, HANDSHAKE = 22, APPLICATION_DATA = 2
 
 enum {
     HEADER = TF_RECORD_HEADER,
-    AAD_12 = 13,
     INNER_MAX = TF_RECORD_MAX + 1,
     CIPHERTEXT_MAX_13 = TF_RECORD_MAX + 256,
     CIPHERTEXT_MAX_12 = TF_RECORD_MAX + 2048,
     LIMIT_MIN = 64
 };
 
-/* ---- One thread at a time ---- */
-
-/* busy: 0, INSIDE while a call works, and WIPE once a wipe was asked for. The wipe is done by whoever is inside, so never under a call's feet. */
-enum { INSIDE = 1, WIPE = 2 };
-
-static void forget(tf_protection *p)
-{
-    tf_aead_wipe(&p->key);
-    tf_wipe(p->iv, sizeof p->iv);
-    if (p->error == TF_OK)
-        p->error = TF_ERR_EXHAUSTED;
-}
-
-static int leave(tf_protection *p, int rc)
-{
-    if (!tf_atomic_change(&p->busy, INSIDE, 0)) {
-        forget(p);
-        tf_atomic_store(&p->busy, 0);
-    }
-    return rc;
-}
-
-/* TF_OK: inside, and leave must follow. Else what the call answers. */
-static int enter(tf_protection *p)
-{
-    if (!tf_atomic_change(&p->busy, 0, INSIDE))
-        return TF_ERR_BUSY;
-    return p->error == TF_OK ? TF_OK : leave(p, p->error);
-}
-
-static void wipe(tf_protection *p)
-{
-    if (tf_atomic_or(&p->busy, WIPE) == 0) {
-        forget(p);
-        tf_atomic_store(&p->busy, 0);
-    }
-}
-
-/* ---- Contexts and keys ---- */
+/* ---- Contexts ---- */
 
 /* The expanded keys want 64-byte alignment, malloc gives 16 at most. Where the allocation starts is kept just below. */
 static void *new_aligned(size_t size)
@@ -76,55 +36,6 @@ static void free_aligned(void *p)
     free(base);
 }
 
-/* RFC 8446, 7.3: key and iv from the traffic secret. */
-static int set_key13(tf_protection *p, int aead, int hash, const tf_secret *traffic_secret)
-{
-    static const uint8_t key_label[] = {'k', 'e', 'y'}, iv_label[] = {'i', 'v'};
-    tf_secret key, iv;
-    size_t key_len = tf_aead_key_length(aead);
-    if (key_len == 0 || tf_hash_length(hash) == 0 || traffic_secret->len != tf_hash_length(hash))
-        return TF_ERR_ARGUMENT;
-    int rc = tf_hkdf_expand_label(hash, &key, key_len, traffic_secret, key_label, sizeof key_label, NULL, 0);
-    if (rc == TF_OK)
-        rc = tf_hkdf_expand_label(hash, &iv, TF_NONCE, traffic_secret, iv_label, sizeof iv_label, NULL, 0);
-    if (rc == TF_OK)
-        rc = tf_aead_set_key(&p->key, aead, key.bytes, key_len);
-    if (rc == TF_OK) {
-        memcpy(p->iv, iv.bytes, TF_NONCE);
-        p->sequence = 0;
-        p->epoch = TF_EPOCH_13;
-    }
-    tf_secret_wipe(&key);
-    tf_secret_wipe(&iv);
-    return rc;
-}
-
-/* RFC 5246, 6.3: one side's key and IV of the key block. RFC 5288, 3: AES-GCM has a fixed IV of 4 bytes; RFC 7905, 2: ChaCha20-Poly1305 one of 12. */
-static int set_key12(tf_protection *p, int aead, const tf_secret *key_block, int client)
-{
-    size_t key_len = tf_aead_key_length(aead), iv_len = aead == TF_CHACHA20_POLY1305 ? TF_NONCE : 4;
-    if (key_len == 0 || key_block->len != 2 * (key_len + iv_len))
-        return TF_ERR_ARGUMENT;
-    const uint8_t *key = key_block->bytes + (client ? 0 : key_len), *iv = key_block->bytes + 2 * key_len + (client ? 0 : iv_len);
-    int rc = tf_aead_set_key(&p->key, aead, key, key_len);
-    if (rc == TF_OK) {
-        memset(p->iv, 0, TF_NONCE);
-        memcpy(p->iv, iv, iv_len);
-        p->sequence = 0;
-        p->epoch = TF_EPOCH_12;
-        p->explicit_nonce = TF_NONCE - iv_len;
-    }
-    return rc;
-}
-
-/* RFC 8446, 5.3: the iv XOR the sequence number in its last 64 bits. Stored as two words, which an implementation can load as such without waiting.
- */
-static void form_nonce(const tf_protection *p, uint8_t nonce[TF_NONCE])
-{
-    memcpy(nonce, p->iv, 4);
-    tf_store64be(nonce + 4, tf_load64be(p->iv + 4) ^ p->sequence);
-}
-
 tf_record_reader *tf_record_reader_new(void)
 {
     tf_record_reader *reader = new_aligned(sizeof *reader);
@@ -137,66 +48,71 @@ void tf_record_reader_free(tf_record_reader *reader)
 {
     if (reader == NULL)
         return;
-    forget(&reader->protection);
+    tf_protection_forget(&reader->protection);
     free_aligned(reader);
 }
 
 void tf_record_reader_wipe(tf_record_reader *reader)
 {
-    wipe(&reader->protection);
+    tf_protection_wipe(&reader->protection);
 }
 
 int tf_record_reader_set_key13(tf_record_reader *reader, int aead, int hash, const tf_secret *traffic_secret)
 {
-    int rc = enter(&reader->protection);
+    int rc = tf_protection_enter(&reader->protection);
     if (rc != TF_OK)
         return rc;
-    rc = set_key13(&reader->protection, aead, hash, traffic_secret);
+    rc = tf_protection_set_key13(&reader->protection, aead, hash, traffic_secret);
     if (rc == TF_OK) {
         reader->skip = TF_SKIP_NONE;
         reader->plaintext_alert = 0;
     }
-    return leave(&reader->protection, rc);
+    return tf_protection_leave(&reader->protection, rc);
 }
 
 int tf_record_reader_set_key12(tf_record_reader *reader, int aead, const tf_secret *key_block, int client)
 {
-    int rc = enter(&reader->protection);
+    int rc = tf_protection_enter(&reader->protection);
     if (rc != TF_OK)
         return rc;
-    return leave(&reader->protection, set_key12(&reader->protection, aead, key_block, client));
+    rc = tf_protection_set_key12(&reader->protection, aead, key_block, client);
+    if (rc == TF_OK) {
+        reader->skip = TF_SKIP_NONE;
+        reader->plaintext_alert = 0;
+    }
+    return tf_protection_leave(&reader->protection, rc);
 }
 
 int tf_record_reader_allow_plaintext_alert(tf_record_reader *reader)
 {
-    int rc = enter(&reader->protection);
+    int rc = tf_protection_enter(&reader->protection);
     if (rc != TF_OK)
         return rc;
     reader->plaintext_alert = 1;
-    return leave(&reader->protection, TF_OK);
+    return tf_protection_leave(&reader->protection, TF_OK);
 }
 
 int tf_record_reader_set_limit(tf_record_reader *reader, size_t max_inner_plaintext)
 {
     if (max_inner_plaintext < LIMIT_MIN || max_inner_plaintext > INNER_MAX)
         return TF_ERR_ARGUMENT;
-    int rc = enter(&reader->protection);
+    int rc = tf_protection_enter(&reader->protection);
     if (rc != TF_OK)
         return rc;
     reader->limit = max_inner_plaintext;
-    return leave(&reader->protection, TF_OK);
+    return tf_protection_leave(&reader->protection, TF_OK);
 }
 
 int tf_record_reader_skip_early_data(tf_record_reader *reader, int mode, size_t budget)
 {
     if (mode < TF_SKIP_NONE || mode > TF_SKIP_APPLICATION_DATA)
         return TF_ERR_ARGUMENT;
-    int rc = enter(&reader->protection);
+    int rc = tf_protection_enter(&reader->protection);
     if (rc != TF_OK)
         return rc;
     reader->skip = mode;
     reader->skip_budget = budget;
-    return leave(&reader->protection, TF_OK);
+    return tf_protection_leave(&reader->protection, TF_OK);
 }
 
 /* ---- Reading ---- */
@@ -262,8 +178,8 @@ static int check_header(const tf_record_reader *reader, const record_header *h)
     if (h->length > fragment_max(reader, h->type))
         return TF_ERR_RECORD_OVERFLOW; /* RFC 8446, 5.1, 5.2: MUST terminate the connection with a "record_overflow" alert */
     /* RFC 8446, 5.1: MUST NOT send zero-length fragments of Handshake types; 5.4, of Alert. */
-    if (h->length == 0 && (h->type == HANDSHAKE || h->type == ALERT))
-        return TF_ERR_UNEXPECTED_MESSAGE;
+    if (h->length == 0 && (h->type == HANDSHAKE || h->type == ALERT) && reader->protection.epoch != TF_EPOCH_12)
+        return TF_ERR_UNEXPECTED_MESSAGE; /* in TLS 1.2 the fragment is protected: a length of 0 is no record at all, and fails as such */
     if (is_clear && h->type == APPLICATION_DATA && !within_skip_budget(reader, h))
         return TF_ERR_UNEXPECTED_MESSAGE;
     return TF_OK;
@@ -310,74 +226,30 @@ static int read_inner(const tf_record_reader *reader, const uint8_t *inner, size
     return TF_OK;
 }
 
-/* RFC 8446, 5.2. */
-static int open13(tf_record_reader *reader, const record_header *h, uint8_t *out, const uint8_t *fragment, record_content *content)
+/* What a genuine record holds once it is open. */
+static int read_content(const tf_record_reader *reader, const record_header *h, const uint8_t *opened, size_t len, record_content *content)
 {
-    tf_protection *p = &reader->protection;
-    uint8_t nonce[TF_NONCE];
-    if (h->length < TF_TAG)
-        return TF_ERR_BAD_RECORD_MAC;
-    if (p->sequence == UINT64_MAX)
-        return TF_ERR_EXHAUSTED; /* RFC 8446, 5.3: MUST NOT wrap */
-    size_t len = h->length - TF_TAG;
-    form_nonce(p, nonce);
-    int rc = tf_aead_open(&p->key, out, nonce, h->bytes, HEADER, fragment, len, fragment + len);
-    if (rc != TF_OK)
-        return rc;
-    p->sequence++;
-    reader->skip = TF_SKIP_NONE;
-    reader->plaintext_alert = 0;
-    rc = read_inner(reader, out, len, content);
-    if (rc != TF_OK && len > 0)
-        tf_wipe(out, len);
-    return rc;
-}
-
-/* RFC 5246, 6.2.3.3: seq_num | type | version | length of the plaintext; type and version as they came. */
-static void form_aad12(uint8_t aad[AAD_12], uint64_t sequence, const uint8_t header[HEADER], size_t len)
-{
-    tf_store64be(aad, sequence);
-    memcpy(aad + 8, header, 3);
-    aad[11] = (uint8_t)(len >> 8);
-    aad[12] = (uint8_t)len;
-}
-
-/* RFC 5288, 3: the fixed IV, then the explicit nonce, which stands in the record. */
-static void form_nonce12(const tf_protection *p, uint8_t nonce[TF_NONCE], const uint8_t *explicit_nonce)
-{
-    if (p->explicit_nonce == 0) {
-        form_nonce(p, nonce);
-        return;
-    }
-    memcpy(nonce, p->iv, 4);
-    memcpy(nonce + 4, explicit_nonce, 8);
-}
-
-/* RFC 5246, 6.2.3.3. */
-static int open12(tf_record_reader *reader, const record_header *h, uint8_t *out, const uint8_t *fragment, record_content *content)
-{
-    tf_protection *p = &reader->protection;
-    uint8_t nonce[TF_NONCE], aad[AAD_12];
-    size_t overhead = p->explicit_nonce + TF_TAG, limit = reader->limit < TF_RECORD_MAX ? reader->limit : TF_RECORD_MAX;
-    if (h->length < overhead)
-        return TF_ERR_BAD_RECORD_MAC;
-    if (p->sequence == UINT64_MAX)
-        return TF_ERR_EXHAUSTED; /* RFC 5246, 6.1: MUST NOT wrap */
-    size_t len = h->length - overhead;
-    form_nonce12(p, nonce, fragment);
-    form_aad12(aad, p->sequence, h->bytes, len);
-    fragment += p->explicit_nonce;
-    int rc = tf_aead_open(&p->key, out, nonce, aad, AAD_12, fragment, len, fragment + len);
-    if (rc != TF_OK)
-        return rc;
-    p->sequence++;
+    if (reader->protection.epoch == TF_EPOCH_13)
+        return read_inner(reader, opened, len, content);
     content->type = h->type;
     content->len = len;
     content->is_protected = 1;
-    if (len > limit)
-        rc = TF_ERR_RECORD_OVERFLOW; /* RFC 5246, 6.2.3; RFC 8449, 4 */
-    else if (len == 0 && h->type != APPLICATION_DATA)
-        rc = TF_ERR_UNEXPECTED_MESSAGE; /* RFC 5246, 6.2.1: MUST NOT send zero-length fragments of Handshake, Alert, or ChangeCipherSpec */
+    if (len > TF_RECORD_MAX || len > reader->limit)
+        return TF_ERR_RECORD_OVERFLOW; /* RFC 5246, 6.2.3; RFC 8449, 4: MUST terminate the connection with a "record_overflow" alert */
+    if (len == 0 && h->type != APPLICATION_DATA)
+        return TF_ERR_UNEXPECTED_MESSAGE; /* RFC 5246, 6.2.1: MUST NOT send zero-length fragments of Handshake, Alert, or ChangeCipherSpec */
+    return TF_OK;
+}
+
+static int open_protected(tf_record_reader *reader, const record_header *h, uint8_t *out, const uint8_t *fragment, record_content *content)
+{
+    size_t len;
+    int rc = tf_protection_open(&reader->protection, out, &len, h->bytes, fragment, h->length);
+    if (rc != TF_OK)
+        return rc;
+    reader->skip = TF_SKIP_NONE;
+    reader->plaintext_alert = 0;
+    rc = read_content(reader, h, out, len, content);
     if (rc != TF_OK && len > 0)
         tf_wipe(out, len);
     return rc;
@@ -389,13 +261,13 @@ enum { SKIPPED = 1 };
 static int open_record(tf_record_reader *reader, const record_header *h, uint8_t *out, const uint8_t *fragment, record_content *content)
 {
     if (reader->protection.epoch == TF_EPOCH_12)
-        return open12(reader, h, out, fragment, content);
+        return open_protected(reader, h, out, fragment, content); /* TLS 1.2 has no early data, and nothing in the clear under a key */
     if (h->type == APPLICATION_DATA && reader->protection.epoch == TF_EPOCH_CLEAR) {
         reader->skip_budget -= HEADER + h->length;
         return SKIPPED;
     }
     if (h->type == APPLICATION_DATA) {
-        int rc = open13(reader, h, out, fragment, content);
+        int rc = open_protected(reader, h, out, fragment, content);
         if (rc != TF_ERR_BAD_RECORD_MAC || reader->skip != TF_SKIP_UNDECRYPTABLE || !within_skip_budget(reader, h))
             return rc;
         reader->skip_budget -= HEADER + h->length; /* RFC 8446, 4.2.10: early data that we refused */
@@ -445,12 +317,12 @@ static int open_records(tf_record_reader *reader, uint8_t *out, size_t cap, cons
 int tf_record_open(tf_record_reader *reader, uint8_t *out, size_t cap, const uint8_t *in, size_t len, size_t max_records, tf_opened *r)
 {
     memset(r, 0, sizeof *r);
-    int rc = enter(&reader->protection);
+    int rc = tf_protection_enter(&reader->protection);
     if (rc != TF_OK)
         return rc;
     rc = open_records(reader, out, cap, in, len, max_records, r);
     reader->protection.error = rc;
-    return leave(&reader->protection, rc);
+    return tf_protection_leave(&reader->protection, rc);
 }
 
 /* ---- Writing ---- */
@@ -473,13 +345,13 @@ void tf_record_writer_free(tf_record_writer *writer)
 {
     if (writer == NULL)
         return;
-    forget(&writer->protection);
+    tf_protection_forget(&writer->protection);
     free_aligned(writer);
 }
 
 void tf_record_writer_wipe(tf_record_writer *writer)
 {
-    wipe(&writer->protection);
+    tf_protection_wipe(&writer->protection);
 }
 
 static uint64_t own_limit(int aead)
@@ -489,55 +361,55 @@ static uint64_t own_limit(int aead)
 
 int tf_record_writer_set_key13(tf_record_writer *writer, int aead, int hash, const tf_secret *traffic_secret)
 {
-    int rc = enter(&writer->protection);
+    int rc = tf_protection_enter(&writer->protection);
     if (rc != TF_OK)
         return rc;
-    rc = set_key13(&writer->protection, aead, hash, traffic_secret);
+    rc = tf_protection_set_key13(&writer->protection, aead, hash, traffic_secret);
     if (rc == TF_OK)
         writer->own_limit = own_limit(aead);
-    return leave(&writer->protection, rc);
+    return tf_protection_leave(&writer->protection, rc);
 }
 
 int tf_record_writer_set_key12(tf_record_writer *writer, int aead, const tf_secret *key_block, int client)
 {
-    int rc = enter(&writer->protection);
+    int rc = tf_protection_enter(&writer->protection);
     if (rc != TF_OK)
         return rc;
-    rc = set_key12(&writer->protection, aead, key_block, client);
+    rc = tf_protection_set_key12(&writer->protection, aead, key_block, client);
     if (rc == TF_OK)
         writer->own_limit = own_limit(aead);
-    return leave(&writer->protection, rc);
+    return tf_protection_leave(&writer->protection, rc);
 }
 
 int tf_record_writer_set_limit(tf_record_writer *writer, size_t max_inner_plaintext)
 {
     if (max_inner_plaintext < LIMIT_MIN || max_inner_plaintext > INNER_MAX)
         return TF_ERR_ARGUMENT;
-    int rc = enter(&writer->protection);
+    int rc = tf_protection_enter(&writer->protection);
     if (rc != TF_OK)
         return rc;
     writer->limit = max_inner_plaintext;
-    return leave(&writer->protection, TF_OK);
+    return tf_protection_leave(&writer->protection, TF_OK);
 }
 
 int tf_record_writer_set_version(tf_record_writer *writer, int version)
 {
     if (version >> 8 != 3)
         return TF_ERR_ARGUMENT;
-    int rc = enter(&writer->protection);
+    int rc = tf_protection_enter(&writer->protection);
     if (rc != TF_OK)
         return rc;
     writer->version = version;
-    return leave(&writer->protection, TF_OK);
+    return tf_protection_leave(&writer->protection, TF_OK);
 }
 
 int tf_record_writer_set_usage_limit(tf_record_writer *writer, uint64_t records)
 {
-    int rc = enter(&writer->protection);
+    int rc = tf_protection_enter(&writer->protection);
     if (rc != TF_OK)
         return rc;
     writer->lowered_limit = records;
-    return leave(&writer->protection, TF_OK);
+    return tf_protection_leave(&writer->protection, TF_OK);
 }
 
 static size_t content_max(const tf_record_writer *writer, int is_protected)
@@ -555,9 +427,7 @@ static size_t records_for(size_t len, size_t max)
 size_t tf_record_seal_size(const tf_record_writer *writer, size_t len)
 {
     int is_protected = writer->protection.epoch != TF_EPOCH_CLEAR;
-    size_t overhead = is_protected ? TF_RECORD_OVERHEAD : HEADER;
-    if (writer->protection.epoch == TF_EPOCH_12)
-        overhead = HEADER + writer->protection.explicit_nonce + TF_TAG;
+    size_t overhead = HEADER + (is_protected ? tf_protection_overhead(&writer->protection) : 0);
     size_t records = records_for(len, content_max(writer, is_protected));
     return records > (SIZE_MAX - len) / overhead ? SIZE_MAX : len + records * overhead;
 }
@@ -573,47 +443,9 @@ static uint64_t records_left(const tf_record_writer *writer, int type)
     return limit > writer->protection.sequence ? limit - writer->protection.sequence : 0;
 }
 
-static void write_header(uint8_t header[HEADER], int type, int version, size_t length)
-{
-    header[0] = (uint8_t)type;
-    header[1] = (uint8_t)(version >> 8);
-    header[2] = (uint8_t)version;
-    header[3] = (uint8_t)(length >> 8);
-    header[4] = (uint8_t)length;
-}
-
-/* One record of at most content_max bytes; its length on the wire. */
-static size_t seal13(tf_protection *p, int type, uint8_t *out, const uint8_t *in, size_t len)
-{
-    uint8_t nonce[TF_NONCE], header[HEADER];
-    size_t length = len + 1 + TF_TAG;
-    write_header(header, APPLICATION_DATA, 0x0303, length);
-    memcpy(out, header, HEADER);
-    form_nonce(p, nonce);
-    tf_aead_seal(&p->key, out + HEADER, nonce, header, HEADER, in, len, type);
-    p->sequence++;
-    return HEADER + length;
-}
-
-/* RFC 5288, 3: the explicit nonce is the sequence number, which never repeats under a key. */
-static size_t seal12(tf_protection *p, int type, uint8_t *out, const uint8_t *in, size_t len)
-{
-    uint8_t nonce[TF_NONCE], aad[AAD_12], header[HEADER], explicit_nonce[8];
-    size_t length = p->explicit_nonce + len + TF_TAG;
-    write_header(header, type, 0x0303, length);
-    tf_store64be(explicit_nonce, p->sequence);
-    form_nonce12(p, nonce, explicit_nonce);
-    form_aad12(aad, p->sequence, header, len);
-    memcpy(out, header, HEADER);
-    memcpy(out + HEADER, explicit_nonce, p->explicit_nonce);
-    tf_aead_seal(&p->key, out + HEADER + p->explicit_nonce, nonce, aad, AAD_12, in, len, -1);
-    p->sequence++;
-    return HEADER + length;
-}
-
 static size_t write_clear(uint8_t *out, int type, int version, const uint8_t *in, size_t len)
 {
-    write_header(out, type, version, len);
+    tf_record_header_write(out, type, version, len);
     memcpy(out + HEADER, in, len);
     return HEADER + len;
 }
@@ -621,7 +453,7 @@ static size_t write_clear(uint8_t *out, int type, int version, const uint8_t *in
 static int seal_records(tf_record_writer *writer, int type, uint8_t *out, size_t cap, const uint8_t *in, size_t len, tf_sealed *r)
 {
     tf_protection *p = &writer->protection;
-    int is_protected = p->epoch != TF_EPOCH_CLEAR && type != CHANGE_CIPHER_SPEC;
+    int is_protected = p->epoch == TF_EPOCH_12 || (p->epoch == TF_EPOCH_13 && type != CHANGE_CIPHER_SPEC);
     if (type < CHANGE_CIPHER_SPEC || type > APPLICATION_DATA || cap < tf_record_seal_size(writer, len))
         return TF_ERR_ARGUMENT;
     if (type == APPLICATION_DATA ? !is_protected : len == 0)
@@ -638,10 +470,8 @@ static int seal_records(tf_record_writer *writer, int type, uint8_t *out, size_t
         size_t part_len = len - r->consumed < max ? len - r->consumed : max;
         if (!is_protected)
             r->written += write_clear(out + r->written, type, version, part, part_len);
-        else if (p->epoch == TF_EPOCH_12)
-            r->written += seal12(p, type, out + r->written, part, part_len);
         else
-            r->written += seal13(p, type, out + r->written, part, part_len);
+            r->written += tf_protection_seal(p, type, out + r->written, part, part_len);
         r->consumed += part_len;
     }
     return TF_OK;
@@ -650,8 +480,8 @@ static int seal_records(tf_record_writer *writer, int type, uint8_t *out, size_t
 int tf_record_seal(tf_record_writer *writer, int type, uint8_t *out, size_t cap, const uint8_t *in, size_t len, tf_sealed *r)
 {
     memset(r, 0, sizeof *r);
-    int rc = enter(&writer->protection);
+    int rc = tf_protection_enter(&writer->protection);
     if (rc != TF_OK)
         return rc;
-    return leave(&writer->protection, seal_records(writer, type, out, cap, in, len, r));
+    return tf_protection_leave(&writer->protection, seal_records(writer, type, out, cap, in, len, r));
 }

@@ -198,12 +198,13 @@ int tf_prf12(int hash, tf_secret *out, size_t out_len, const tf_secret *secret, 
 /* verify_data, 12 bytes: PRF(master_secret, label, transcript_hash); label is "client finished" or "server finished". */
 int tf_finished12(int hash, uint8_t *out, const tf_secret *master_secret, const uint8_t *label, size_t label_len, const uint8_t *transcript_hash);
 /* The server's side of RSA key transport (RFC 5246, 7.4.7.1), in constant time: premaster = decrypted if its length is 48 and its first two bytes are
- * client_version, else random_premaster (48 bytes, made before decryption). The choice shows neither in time nor in the result. */
+ * client_version, else random_premaster (48 bytes, made before decryption). 48 bytes must be readable at decrypted whatever len is, because len is as
+ * secret as they are. The choice shows neither in time nor in the result. premaster may be random_premaster. */
 int tf_premaster_select(tf_secret *premaster, const uint8_t *decrypted, size_t len, int client_version, const tf_secret *random_premaster);
 /* Protect from now on with the keys of one side of the key block client_write_key | server_write_key | client_write_IV | server_write_IV (RFC
  * 5246, 6.3; IV 4 bytes for AES-GCM, whose explicit nonce is the sequence number; 12 for ChaCha20-Poly1305). client: 1 for the client's keys, 0 for
- * the server's. The sequence number starts at 0. In this epoch a record's type is outside and its version must be 0x0303; ChangeCipherSpec is
- * protected too. */
+ * the server's. The sequence number starts at 0. In this epoch a record's type is outside, another version than 0x0303 is
+ * TF_ERR_BAD_RECORD_MAC, and ChangeCipherSpec is protected too. */
 int tf_record_reader_set_key12(tf_record_reader *reader, int aead, const tf_secret *key_block, int client);
 int tf_record_writer_set_key12(tf_record_writer *writer, int aead, const tf_secret *key_block, int client);
 

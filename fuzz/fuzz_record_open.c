@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* libFuzzer on tf_record_open: an input is a reader's configuration, a script that makes wire bytes (records of the writer, genuine records the
  * writer would never make, rubbish, flipped bits), and how to cut them. It is read twice, whole and in pieces; both must tell the same story, and
- * under a key that story must be what was sealed, in order, or an error that stays. run_libfuzzer.sh builds and runs it. */
+ * under a key, of TLS 1.3 or of TLS 1.2, that story must be what was sealed, in order, or an error that stays. run_libfuzzer.sh builds and runs it.
+ */
 #include "../csrc/internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { WIRE_MAX = 1 << 17, RECORDS_MAX = 48, FRAGMENT_MAX = 16640, GUARD = 32, UNTOUCHED = 0xa5 };
+enum { WIRE_MAX = 1 << 17, RECORDS_MAX = 48, FRAGMENT_MAX = 16384 + 2048, GUARD = 32, UNTOUCHED = 0xa5 };
 
 /* What must hold; a breach is a crash with its line. */
 #define MUST(condition) ((condition) ? (void)0 : breach(#condition, __LINE__))
@@ -40,7 +41,7 @@ static unsigned take16(input *in)
 }
 
 typedef struct {
-    int is_keyed, aead, hash, plaintext_alert, skip;
+    int is_keyed, is_12, aead, hash, plaintext_alert, skip;
     size_t limit, skip_budget, chunk, cap, max_records;
 } config;
 
@@ -50,6 +51,7 @@ static config take_config(input *in)
     config c;
     unsigned flags = take(in);
     c.is_keyed = flags & 1;
+    c.is_12 = c.is_keyed && (flags & 0x80) != 0;
     c.plaintext_alert = flags >> 1 & 1;
     c.skip = (int)(flags >> 2 & 3) % 3;
     c.aead = 1 + (int)(flags >> 4 & 3) % 3;
@@ -65,9 +67,9 @@ static config take_config(input *in)
 /* ---- What was sealed ---- */
 
 typedef struct {
-    int type;       /* of the last non-zero byte of the inner plaintext; 0 if there is none */
+    int type;       /* of the last non-zero byte of the inner plaintext; 0 if there is none. TLS 1.2: of the header */
     int rekey;      /* the keys change behind it */
-    size_t inner;   /* TLSInnerPlaintext's length */
+    size_t inner;   /* TLSInnerPlaintext's length; TLS 1.2: the content's */
     size_t at, len; /* the content, in story.sealed */
 } genuine;
 
@@ -84,6 +86,45 @@ static void traffic_secret(tf_secret *secret, const config *c, int generation)
     uint8_t bytes[TF_HASH_MAX];
     memset(bytes, generation + 1, sizeof bytes);
     MUST(tf_secret_set(secret, bytes, tf_hash_length(c->hash)) == TF_OK);
+}
+
+/* The key block of the generation, which serves the client's side. */
+static void key_block(tf_secret *secret, const config *c, int generation)
+{
+    uint8_t bytes[TF_SECRET_MAX];
+    memset(bytes, 2 * generation + 1, sizeof bytes);
+    MUST(tf_secret_set(secret, bytes, 2 * (tf_aead_key_length(c->aead) + (c->aead == TF_CHACHA20_POLY1305 ? TF_NONCE : 4))) == TF_OK);
+}
+
+static void set_writer_key(tf_record_writer *writer, const config *c, int generation)
+{
+    tf_secret secret;
+    (c->is_12 ? key_block : traffic_secret)(&secret, c, generation);
+    MUST((c->is_12 ? tf_record_writer_set_key12(writer, c->aead, &secret, 1) : tf_record_writer_set_key13(writer, c->aead, c->hash, &secret)) ==
+         TF_OK);
+}
+
+static void set_reader_key(tf_record_reader *reader, const config *c, int generation)
+{
+    tf_secret secret;
+    (c->is_12 ? key_block : traffic_secret)(&secret, c, generation);
+    MUST((c->is_12 ? tf_record_reader_set_key12(reader, c->aead, &secret, 1) : tf_record_reader_set_key13(reader, c->aead, c->hash, &secret)) ==
+         TF_OK);
+}
+
+/* What a protected record has on the wire beyond header and TLSInnerPlaintext, or content. */
+static size_t overhead(const config *c)
+{
+    return TF_TAG + (c->is_12 && c->aead != TF_CHACHA20_POLY1305 ? 8 : 0);
+}
+
+static void remember12(story *s, int type, const uint8_t *content, size_t len, int rekey)
+{
+    genuine *g = &s->records[s->count++];
+    *g = (genuine){type, rekey, len, s->sealed_len, len};
+    if (len > 0)
+        memcpy(s->sealed + s->sealed_len, content, len);
+    s->sealed_len += len;
 }
 
 static void remember(story *s, const uint8_t *inner, size_t inner_len, int rekey)
@@ -115,10 +156,15 @@ static void write_record(story *s, tf_record_writer *writer, int type, size_t le
     fill(content, len, seed);
     if (tf_record_seal(writer, type, s->wire + s->wire_len, WIRE_MAX - s->wire_len, content, len, &r) != TF_OK)
         return; /* application data in the clear, an empty handshake record */
-    MUST(r.consumed == len && r.written == len + (s->c.is_keyed && type != 20 ? TF_RECORD_OVERHEAD : TF_RECORD_HEADER));
+    int is_protected = s->c.is_12 || (s->c.is_keyed && type != 20);
+    MUST(r.consumed == len && r.written == TF_RECORD_HEADER + len + (is_protected ? overhead(&s->c) + !s->c.is_12 : 0));
     s->wire_len += r.written;
-    if (!s->c.is_keyed || type == 20)
+    if (!is_protected)
         return;
+    if (s->c.is_12) {
+        remember12(s, type, content, len, rekey);
+        return;
+    }
     content[len] = (uint8_t)type;
     remember(s, content, len + 1, rekey);
 }
@@ -144,17 +190,37 @@ static void craft_record(story *s, tf_record_writer *writer, int generation, uin
     MUST(tf_record_seal(writer, 23, scratch, sizeof scratch, NULL, 0, &r) == TF_OK); /* the writer's sequence number goes on too */
 }
 
+/* The same in TLS 1.2: any type and any length, with an explicit nonce that is no sequence number. */
+static void craft_record12(story *s, tf_record_writer *writer, int generation, uint64_t sequence, int type, const uint8_t *content, size_t len)
+{
+    tf_secret block;
+    uint8_t *out = s->wire + s->wire_len, nonce[TF_NONCE], aad[13], scratch[64];
+    tf_sealed r;
+    size_t key_len = tf_aead_key_length(s->c.aead), explicit_len = overhead(&s->c) - TF_TAG, length = len + overhead(&s->c);
+    key_block(&block, &s->c, generation);
+    tf_store64be(aad, sequence);
+    const uint8_t covered[] = {(uint8_t)type, 3, 3, (uint8_t)(len >> 8), (uint8_t)len};
+    memcpy(aad + 8, covered, sizeof covered);
+    memcpy(nonce, block.bytes + 2 * key_len, TF_NONCE - explicit_len);
+    tf_store64be(nonce + 4, explicit_len > 0 ? sequence * 3 + 1000 : tf_load64be(nonce + 4) ^ sequence);
+    const uint8_t header[] = {(uint8_t)type, 3, 3, (uint8_t)(length >> 8), (uint8_t)length};
+    memcpy(out, header, sizeof header);
+    memcpy(out + sizeof header, nonce + 4, explicit_len);
+    MUST(tf_test_aead_seal(s->c.aead, out + sizeof header + explicit_len, block.bytes, nonce, aad, sizeof aad, content, len) == TF_OK);
+    s->wire_len += sizeof header + length;
+    remember12(s, type, content, len, 0);
+    MUST(tf_record_seal(writer, 23, scratch, sizeof scratch, NULL, 0, &r) == TF_OK);
+}
+
 static void run_script(story *s, input *in)
 {
     static uint8_t inner[FRAGMENT_MAX];
     tf_record_writer *writer = tf_record_writer_new();
-    tf_secret secret;
     uint64_t sequence = 0;
     int generation = 0;
     MUST(writer != NULL);
-    traffic_secret(&secret, &s->c, 0);
     if (s->c.is_keyed)
-        MUST(tf_record_writer_set_key13(writer, s->c.aead, s->c.hash, &secret) == TF_OK);
+        set_writer_key(writer, &s->c, 0);
     while (in->left > 0 && s->count < RECORDS_MAX && s->wire_len + FRAGMENT_MAX + 300 < WIRE_MAX && s->sealed_len + FRAGMENT_MAX < WIRE_MAX) {
         unsigned operation = take(in) % 10, seed = take(in);
         size_t before = s->count, len = take(in);
@@ -175,9 +241,11 @@ static void run_script(story *s, input *in)
         case 5: /* the same, up to the longest fragment and past what a TLSInnerPlaintext may be */
             fill(inner, len, seed);
             inner[len] = (uint8_t)take(in);
-            size_t padding = operation == 4 ? take(in) : take16(in) % (FRAGMENT_MAX - TF_TAG - 256);
+            size_t padding = operation == 4 ? take(in) : take16(in) % (FRAGMENT_MAX - TF_TAG - 8 - 256);
             memset(inner + len + 1, 0, padding);
-            if (s->c.is_keyed)
+            if (s->c.is_12)
+                craft_record12(s, writer, generation, sequence, seed % 8 == 0 ? inner[len] : 20 + (int)seed % 4, inner, len + padding);
+            else if (s->c.is_keyed && len + 1 + padding + TF_TAG <= TF_RECORD_MAX + 256)
                 craft_record(s, writer, generation, sequence, inner, len + 1 + padding);
             break;
         case 6: /* bytes as they come */
@@ -193,10 +261,8 @@ static void run_script(story *s, input *in)
             break;
         default: /* a handshake message that ends a key */
             write_record(s, writer, 22, 1 + len, seed, 1);
-            if (s->c.is_keyed) {
-                traffic_secret(&secret, &s->c, ++generation);
-                MUST(tf_record_writer_set_key13(writer, s->c.aead, s->c.hash, &secret) == TF_OK);
-            }
+            if (s->c.is_keyed)
+                set_writer_key(writer, &s->c, ++generation);
         }
         sequence = operation == 9 ? 0 : sequence + (s->count - before);
     }
@@ -226,7 +292,7 @@ static size_t check_next(const story *s, account *a, int type, const uint8_t *co
     const genuine *g = &s->records[a->next++];
     MUST(g->type == type && g->inner <= s->c.limit && g->len <= len);
     MUST(memcmp(content, s->sealed + g->at, g->len) == 0);
-    return TF_RECORD_HEADER + g->inner + TF_TAG;
+    return TF_RECORD_HEADER + g->inner + overhead(&s->c);
 }
 
 /* Under a key: data, then the other record if there is one, are what was sealed, next in order, and nothing but early data was passed over. */
@@ -241,12 +307,12 @@ static void check_genuine(const story *s, account *a, const uint8_t *out, const 
         accounted += check_next(s, a, r->type, out + r->data_len, r->other_len);
         MUST(s->records[a->next - 1].len == r->other_len);
     } else if (r->type != 0) {
-        MUST(r->type == 20 || (r->type == 21 && s->c.plaintext_alert && a->next == 0));
+        MUST(!s->c.is_12 && (r->type == 20 || (r->type == 21 && s->c.plaintext_alert && a->next == 0)));
         accounted += TF_RECORD_HEADER + r->other_len;
     }
     MUST(opened_before == 0 ? r->consumed >= accounted : r->consumed == accounted);
     a->skipped += r->consumed - accounted;
-    MUST(a->skipped <= (s->c.skip == TF_SKIP_UNDECRYPTABLE ? s->c.skip_budget : 0));
+    MUST(a->skipped <= (s->c.skip == TF_SKIP_UNDECRYPTABLE && !s->c.is_12 ? s->c.skip_budget : 0));
 }
 
 /* What every answer obeys. */
@@ -324,14 +390,12 @@ static void check_sticky(const story *s, account *a, tf_record_reader *reader)
 static void read_all(const story *s, account *a, size_t chunk)
 {
     tf_record_reader *reader = tf_record_reader_new();
-    tf_secret secret;
     int generation = 0;
     size_t available = chunk == 0 ? s->wire_len : 0, cap = chunk == 0 ? s->wire_len : s->c.cap;
     a->data_len = a->others_len = a->count = a->consumed = a->next = a->skipped = 0;
     MUST(reader != NULL && tf_record_reader_set_limit(reader, s->c.limit) == TF_OK);
-    traffic_secret(&secret, &s->c, 0);
     if (s->c.is_keyed)
-        MUST(tf_record_reader_set_key13(reader, s->c.aead, s->c.hash, &secret) == TF_OK);
+        set_reader_key(reader, &s->c, 0);
     if (s->c.plaintext_alert)
         MUST(tf_record_reader_allow_plaintext_alert(reader) == TF_OK);
     MUST(tf_record_reader_skip_early_data(reader, s->c.skip, s->c.skip_budget) == TF_OK);
@@ -345,10 +409,8 @@ static void read_all(const story *s, account *a, size_t chunk)
                 break;
             MUST(r.consumed > 0);
         }
-        if (r.type == 22 && r.is_protected && s->records[a->next - 1].rekey) {
-            traffic_secret(&secret, &s->c, ++generation);
-            MUST(tf_record_reader_set_key13(reader, s->c.aead, s->c.hash, &secret) == TF_OK);
-        }
+        if (r.type == 22 && r.is_protected && s->records[a->next - 1].rekey)
+            set_reader_key(reader, &s->c, ++generation);
         if (r.consumed > 0)
             continue;
         if (available == s->wire_len)
@@ -367,9 +429,11 @@ static void check_complete(const story *s, const account *a)
     int rc = TF_OK;
     for (; i < s->count && rc == TF_OK; i++) {
         const genuine *g = &s->records[i];
-        if (g->inner > s->c.limit)
+        if (s->c.is_12 && (g->type < 20 || g->type > 23)) /* at the record's first byte */
+            rc = TF_ERR_UNEXPECTED_MESSAGE;
+        else if (g->inner > s->c.limit || (s->c.is_12 && g->inner > TF_RECORD_MAX))
             rc = TF_ERR_RECORD_OVERFLOW;
-        else if (g->type < 21 || g->type > 23 || (g->len == 0 && g->type != 23))
+        else if (g->type < 21 - s->c.is_12 || g->type > 23 || (g->len == 0 && g->type != 23))
             rc = TF_ERR_UNEXPECTED_MESSAGE;
     }
     MUST(a->rc == rc && a->next == (rc == TF_OK ? s->count : i - 1));

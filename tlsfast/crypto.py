@@ -277,7 +277,8 @@ def rsa_premaster(client_version: int) -> bytes:
 def premaster_select(decrypted: bytes, client_version: int, random_premaster: Secret) -> Secret:
     """RFC 5246, 7.4.7.1: decrypted if it is well formed, else random_premaster; chosen in C, in constant time."""
     premaster = Secret()
-    code = lib.tf_premaster_select(premaster.handle, decrypted, len(decrypted), client_version, random_premaster.handle)
+    readable = decrypted + bytes(48)  # C reads 48 bytes whatever the length is, which must not show
+    code = lib.tf_premaster_select(premaster.handle, readable, len(decrypted), client_version, random_premaster.handle)
     check(code, "premaster_select")
     return premaster
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Constant time of hashing, HMAC, HKDF and the TLS 1.3 key schedule: keys, secrets and messages are secret; lengths, labels and transcripts are
- * public. */
+/* Constant time of hashing, HMAC, HKDF, the TLS 1.3 key schedule, and TLS 1.2's PRF, Finished and choice of a premaster secret: keys, secrets and
+ * messages are secret, and what RSA decryption gave, with its length; other lengths, labels and transcripts are public. */
 #include "ct_check.h"
 
 static void run_hash(int hash)
@@ -44,6 +44,33 @@ static void run_schedule(int hash)
     CHECK(tf_secret_reveal(&out, bytes, 200) == TF_OK && bytes[0] + bytes[199] >= 0); /* revealed bytes are public: no report here */
 }
 
+static void run_prf12(int hash)
+{
+    uint8_t decrypted[48], transcript[TF_HASH_MAX], ours[12], theirs[12];
+    tf_secret random, premaster, master, key_block;
+    const uint8_t *label = (const uint8_t *)"server finished";
+    check_noise(transcript, sizeof transcript, 5);
+    for (size_t len = 0; len <= 49; len += 7) {
+        for (int version = 0; version <= 0x0303; version += 0x0303) {
+            size_t secret_len = len;
+            TF_SECRET(&secret_len, sizeof secret_len);
+            ct_noise(decrypted, sizeof decrypted, len);
+            if (version != 0) {
+                decrypted[0] = decrypted[1] = 3; /* chosen, if the length is 48 */
+                TF_SECRET(decrypted, 2);
+            }
+            CHECK(tf_secret_random(&random, 48) == TF_OK);
+            CHECK(tf_premaster_select(&premaster, decrypted, len == 49 ? secret_len - 1 : secret_len, 0x0303, &random) == TF_OK);
+            CHECK(tf_equal(premaster.bytes, random.bytes, 48) == (len != 49 || version == 0));
+        }
+    }
+    CHECK(tf_prf12(hash, &master, 48, &premaster, label, 15, transcript, sizeof transcript) == TF_OK);
+    CHECK(tf_prf12(hash, &key_block, 72, &master, label, 13, transcript, sizeof transcript) == TF_OK);
+    CHECK(tf_finished12(hash, ours, &master, label, 15, transcript) == TF_OK);
+    CHECK(tf_finished12(hash, theirs, &key_block, label, 15, transcript) == TF_OK);
+    CHECK(tf_equal(ours, theirs, 12) == 0); /* secret until it was compared */
+}
+
 int main(int argc, char **argv)
 {
     static const int hashes[] = {TF_SHA256, TF_SHA384, TF_SHA512};
@@ -52,5 +79,7 @@ int main(int argc, char **argv)
         run_hash(hashes[i]);
         run_schedule(hashes[i]);
     }
+    run_prf12(TF_SHA256);
+    run_prf12(TF_SHA384);
     return check_done();
 }

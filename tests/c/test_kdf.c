@@ -174,6 +174,113 @@ static void test_key_schedule(void)
     CHECK(label_is(&server, "key", 16, "9f02283b6c9c07efc26bb9f2ac92e356") && label_is(&server, "iv", 12, "cf782b88dd83549aadf1e984"));
 }
 
+/* ---- TLS 1.2: RFC 5246, 5, 7.4.9, 8.1; NIST's vectors are in tests/test_prf12.py ---- */
+
+/* P_hash as RFC 5246, 5 writes it, over the HMAC that test_hmac showed. */
+static void prf_by_definition(int hash, uint8_t *out, size_t len, const uint8_t *secret, size_t secret_len, const uint8_t *seed, size_t seed_len)
+{
+    uint8_t a[TF_HASH_MAX], both[TF_HASH_MAX + 400], t[TF_HASH_MAX];
+    size_t n = tf_hash_length(hash);
+    CHECK(tf_hmac(hash, a, secret, secret_len, seed, seed_len) == TF_OK);
+    for (size_t done = 0; done < len; done += n) {
+        memcpy(both, a, n);
+        memcpy(both + n, seed, seed_len);
+        CHECK(tf_hmac(hash, t, secret, secret_len, both, n + seed_len) == TF_OK);
+        memcpy(out + done, t, len - done < n ? len - done : n);
+        CHECK(tf_hmac(hash, a, secret, secret_len, a, n) == TF_OK);
+    }
+}
+
+static void test_prf12(void)
+{
+    static const int hashes[] = {TF_SHA256, TF_SHA384};
+    uint8_t secret_bytes[TF_SECRET_MAX], seed[400], want[TF_SECRET_MAX], verify[13];
+    tf_secret secret, out, same;
+    check_noise(secret_bytes, sizeof secret_bytes, 70);
+    check_noise(seed, sizeof seed, 71);
+    for (size_t h = 0; h < 2; h++) {
+        for (size_t len = 1; len <= TF_SECRET_MAX; len++) { /* secrets below, at and above the hash's block, labels and seeds down to none */
+            size_t secret_len = 1 + (len * 7) % TF_SECRET_MAX, label_len = len % 30, seed_len = len % 5 == 0 ? 0 : (len * 3) % 300;
+            CHECK(tf_secret_set(&secret, secret_bytes, secret_len) == TF_OK);
+            prf_by_definition(hashes[h], want, len, secret_bytes, secret_len, seed, label_len + seed_len);
+            const uint8_t *label = label_len > 0 ? seed : NULL, *rest = seed_len > 0 ? seed + label_len : NULL;
+            CHECK(tf_prf12(hashes[h], &out, len, &secret, label, label_len, rest, seed_len) == TF_OK);
+            CHECK(out.len == len && memcmp(out.bytes, want, len) == 0);
+            same = secret; /* out may be secret */
+            CHECK(tf_prf12(hashes[h], &same, len, &same, label, label_len, rest, seed_len) == TF_OK);
+            CHECK(same.len == len && memcmp(&same, &out, sizeof same) == 0); /* and nothing of it is left behind the new length */
+        }
+        size_t length = tf_hash_length(hashes[h]);
+        uint8_t label_and_hash[15 + TF_HASH_MAX] = "client finished";
+        memcpy(label_and_hash + 15, seed, length);
+        prf_by_definition(hashes[h], want, 12, secret_bytes, 48, label_and_hash, 15 + length);
+        CHECK(tf_secret_set(&secret, secret_bytes, 48) == TF_OK);
+        memset(verify, 0xA5, sizeof verify);
+        CHECK(tf_finished12(hashes[h], verify, &secret, (const uint8_t *)"client finished", 15, seed) == TF_OK);
+        CHECK(memcmp(verify, want, 12) == 0 && verify[12] == 0xA5);
+    }
+    /* Misuse: an empty output. */
+    static const int bad_hashes[] = {0, TF_SHA512, 4};
+    tf_secret empty = {0};
+    uint8_t zero[12] = {0};
+    for (size_t i = 0; i < 3; i++) {
+        out = secret;
+        CHECK(tf_prf12(bad_hashes[i], &out, 48, &secret, seed, 13, seed, 64) == TF_ERR_ARGUMENT && out.len == 0 && out.bytes[0] == 0);
+        memset(verify, 0xA5, sizeof verify);
+        CHECK(tf_finished12(bad_hashes[i], verify, &secret, seed, 15, seed) == TF_ERR_ARGUMENT && memcmp(verify, zero, 12) == 0);
+    }
+    CHECK(verify[12] == 0xA5);
+    out = secret;
+    CHECK(tf_prf12(TF_SHA256, &out, 0, &secret, seed, 13, seed, 64) == TF_ERR_ARGUMENT && out.len == 0);
+    out = secret;
+    CHECK(tf_prf12(TF_SHA256, &out, TF_SECRET_MAX + 1, &secret, seed, 13, seed, 64) == TF_ERR_ARGUMENT && out.len == 0);
+    out = secret;
+    CHECK(tf_prf12(TF_SHA256, &out, 48, &empty, seed, 13, seed, 64) == TF_ERR_ARGUMENT && out.len == 0);
+    CHECK(tf_finished12(TF_SHA256, verify, &empty, seed, 15, seed) == TF_ERR_ARGUMENT);
+}
+
+/* RFC 5246, 7.4.7.1: one rule, and whatever breaks it ends alike. */
+static void test_premaster_select(void)
+{
+    uint8_t decrypted[600], random_bytes[48];
+    tf_secret random, chosen;
+    check_noise(decrypted, sizeof decrypted, 80);
+    check_noise(random_bytes, sizeof random_bytes, 81);
+    CHECK(tf_secret_set(&random, random_bytes, 48) == TF_OK);
+    decrypted[0] = decrypted[1] = 3;
+    for (size_t len = 0; len < sizeof decrypted; len++) {
+        CHECK(tf_premaster_select(&chosen, decrypted, len, 0x0303, &random) == TF_OK);
+        CHECK(chosen.len == 48 && memcmp(chosen.bytes, len == 48 ? decrypted : random_bytes, 48) == 0);
+    }
+    static const size_t lengths[] = {48 + 256, (size_t)48 << 16 | 48, SIZE_MAX, SIZE_MAX - 47, SIZE_MAX / 2 + 49};
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) { /* no part of the length is looked at alone */
+        CHECK(tf_premaster_select(&chosen, decrypted, lengths[i], 0x0303, &random) == TF_OK);
+        CHECK(memcmp(chosen.bytes, random_bytes, 48) == 0);
+    }
+    for (int bit = 0; bit < 48 * 8; bit++) { /* the first two bytes decide, the other 46 are the peer's own */
+        decrypted[bit / 8] ^= (uint8_t)(1 << bit % 8);
+        CHECK(tf_premaster_select(&chosen, decrypted, 48, 0x0303, &random) == TF_OK);
+        CHECK(memcmp(chosen.bytes, bit < 16 ? random_bytes : decrypted, 48) == 0);
+        decrypted[bit / 8] ^= (uint8_t)(1 << bit % 8);
+    }
+    for (int version = 0; version < 0x10000; version++) { /* RFC 5246, 7.4.7.1: client_version, as the ClientHello offered it */
+        decrypted[0] = 3;
+        decrypted[1] = (uint8_t)(version * 7);
+        CHECK(tf_premaster_select(&chosen, decrypted, 48, version, &random) == TF_OK);
+        CHECK(memcmp(chosen.bytes, version == (3 << 8 | decrypted[1]) ? decrypted : random_bytes, 48) == 0);
+    }
+    decrypted[1] = 3;
+    tf_secret same = random;
+    CHECK(tf_premaster_select(&same, decrypted, 48, 0x0303, &same) == TF_OK && memcmp(same.bytes, decrypted, 48) == 0);
+    same = random;
+    CHECK(tf_premaster_select(&same, decrypted, 47, 0x0303, &same) == TF_OK && memcmp(same.bytes, random_bytes, 48) == 0);
+    for (size_t n = 0; n < TF_SECRET_MAX; n++) {
+        chosen = random;
+        CHECK(tf_secret_set(&same, decrypted, n) == TF_OK);
+        CHECK((tf_premaster_select(&chosen, decrypted, 48, 0x0303, &same) == TF_OK) == (n == 48) && (n == 48 || chosen.len == 0));
+    }
+}
+
 /* ---- What the caller must not do: every output empty, TF_ERR_ARGUMENT ---- */
 
 static void test_misuse(void)
@@ -218,6 +325,8 @@ int main(void)
         test_hmac();
         test_hkdf();
         test_key_schedule();
+        test_prf12();
+        test_premaster_select();
         test_misuse();
     }
     return check_done();
