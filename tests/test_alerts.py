@@ -55,6 +55,7 @@ from tlsfast import (
     ServerConfig,
     SignatureScheme,
     TrustStore,
+    crypto,
 )
 from tlsfast.errors import PeerError
 from tlsfast.events import AlertSeen
@@ -86,23 +87,29 @@ from tlsfast.registry import ContentType, ExtensionType, TLSVersion
 
 Options = Callable[[], Mapping[str, Any]]
 Observer = Callable[[object], object]
+Play = Callable[[Observer, list[TLSVersion]], Pair]
 
 CLEAR = (ClientHello, ServerHello, HelloRetryRequest)
 X25519, SECP256R1, SECP384R1 = NamedGroup.x25519, NamedGroup.secp256r1, NamedGroup.secp384r1
+SUITES = [suite for suite in CipherSuite if suite in crypto.SUITES]
+SUITES12 = [suite for suite in CipherSuite if suite in crypto.SUITES12 and "ECDHE" in suite.name]
 SUITE_128, SUITE_256 = CipherSuite.TLS_AES_128_GCM_SHA256, CipherSuite.TLS_AES_256_GCM_SHA384
 CCS, ALERT, HANDSHAKE, DATA = (int(kind) for kind in ContentType)
 
 
 @dataclass(frozen=True)
 class Row:
-    """victim: who is attacked. clear: its alert leaves before it has keys. play: make the pair, up to where it runs by itself."""
+    """victim: who is attacked. clear: its alert leaves before it has keys. play: make the pair, up to where it runs by itself.
+
+    only13: where TLS 1.2 is enabled too, it is no fault."""
 
     victim: str
     cite: str
     fault: str
     alert: A
     clear: bool
-    play: Callable[[Observer], Pair]
+    play: Play
+    only13: bool
 
     def __str__(self) -> str:
         return f"{self.victim}: {self.cite}: {self.fault}"
@@ -111,8 +118,8 @@ class Row:
 ROWS: list[Row] = []
 
 
-def add(victim: str, cite: str, fault: str, alert: A, clear: bool, play: Callable[[Observer], Pair]) -> None:
-    ROWS.append(Row(victim, cite if "RFC" in cite else f"RFC 8446, {cite}", fault, alert, clear, play))
+def add(victim: str, cite: str, fault: str, alert: A, clear: bool, play: Play, only13: bool = False) -> None:
+    ROWS.append(Row(victim, cite if "RFC" in cite else f"RFC 8446, {cite}", fault, alert, clear, play, only13))
 
 
 def nothing() -> Mapping[str, Any]:
@@ -150,11 +157,13 @@ def options(**given: Any) -> Options:
 
 
 def configs(
-    victim: str, observer: Observer, client: Options, server: Options, resume: bool
+    victim: str, observer: Observer, versions: list[TLSVersion], client: Options, server: Options, resume: bool
 ) -> tuple[ClientConfig, ServerConfig]:
-    versions = {"versions": [TLSVersion.TLSv1_3]}
-    ours = {**versions, **({} if resume else {"session_cache": None}), **client()}
-    theirs = {**versions, **({} if resume else {"tickets": None}), **server()}
+    ours = {"versions": versions, **({} if resume else {"session_cache": None}), **client()}
+    theirs = {"versions": versions, **({} if resume else {"tickets": None}), **server()}
+    if TLSVersion.TLSv1_2 in versions:
+        for each in (ours, theirs):
+            each["cipher_suites"] = (*each.get("cipher_suites", SUITES), *SUITES12)
     (ours if victim == "client" else theirs)["observer"] = observer
     return client_config(**ours), server_config(**theirs)
 
@@ -172,17 +181,18 @@ def tampered(
     nth: int | None = None,
     name: str = NAME,
     resume: bool = False,
+    only13: bool = False,
 ) -> None:
     """The victim's peer changes its messages of this kind; resume: in a handshake that offers a ticket."""
 
-    def play(observer: Observer) -> Pair:
-        ours, theirs = configs(victim, observer, client, server, resume)
+    def play(observer: Observer, versions: list[TLSVersion]) -> Pair:
+        ours, theirs = configs(victim, observer, versions, client, server, resume)
         if resume:
             shake(ours, theirs, name)
         return against(victim, at(kind, change, nth), ours, theirs, name)
 
     where = kind.__name__ if nth is None else f"{kind.__name__} {nth + 1}"
-    add(victim, cite, f"{where}: {fault}", alert, kind in CLEAR, play)
+    add(victim, cite, f"{where}: {fault}", alert, kind in CLEAR, play, only13)
 
 
 def forged(
@@ -199,8 +209,8 @@ def forged(
     """Bytes come to the victim from elsewhere. Stages: "first", in place of its peer's first flight; "flight", where it waits for its peer's
     first protected message; "end", after the handshake."""
 
-    def play(observer: Observer) -> Pair:
-        pair = make_pair(*configs(victim, observer, client, server, False))
+    def play(observer: Observer, versions: list[TLSVersion]) -> Pair:
+        pair = make_pair(*configs(victim, observer, versions, client, server, False))
         if stage == "end":
             pair.run()
         elif stage == "flight":
@@ -227,9 +237,11 @@ def honest(
     clear: bool = False,
 ) -> None:
     """Nobody lies; what the two are configured with does not fit."""
-    add(
-        victim, cite, fault, alert, clear, lambda observer: make_pair(*configs(victim, observer, client, server, False))
-    )
+
+    def play(observer: Observer, versions: list[TLSVersion]) -> Pair:
+        return make_pair(*configs(victim, observer, versions, client, server, False))
+
+    add(victim, cite, fault, alert, clear, play)
 
 
 # ==== ClientHello (4.1.1, 4.1.2, 4.2, 9.2) ====
@@ -318,9 +330,9 @@ in_hello("4.2", "an extension that passes the list's end", A.decode_error, lambd
 in_hello("4.2", "a list that ends in an extension's header", A.decode_error,
          lambda m: body(lambda b: b.replace(m.extensions.encode(), vec16(m.extensions.encode()[2:] + b"\x12\x34\0")))(m))
 
-in_hello("4.2.1", "no supported_versions", A.protocol_version, ext(supported_versions=None))
+in_hello("4.2.1", "no supported_versions", A.protocol_version, ext(supported_versions=None), only13=True)
 in_hello("4.2.1", "TLS 1.1 and older alone", A.protocol_version, ext(supported_versions=(0x0302, 0x0301)))
-in_hello("4.2.1", "TLS 1.2 alone", A.protocol_version, ext(supported_versions=(0x0303,)))
+in_hello("4.2.1", "TLS 1.2 alone", A.protocol_version, ext(supported_versions=(0x0303,)), only13=True)
 in_hello("4.2.1", "unknown versions alone", A.protocol_version, ext(supported_versions=(0x0A0A, 0x0305)))
 in_hello("4.2.1", "an empty list of versions", A.decode_error, ext(supported_versions=()))
 in_hello("4.2.1", "half a version", A.decode_error, plus((43, b"\3\3\4\3"), supported_versions=None))
@@ -379,7 +391,7 @@ in_hello("RFC 7301, 3.1", "an empty protocol name", A.decode_error, plus((16, ve
 in_hello("RFC 7301, 3.2", "no protocol in common", A.no_application_protocol, ext(alpn=(b"spdy/1",)), server=options(alpn=["h2"]))
 in_hello("RFC 8449, 4", "record_size_limit 63", A.illegal_parameter, plus((28, u16(63))))
 in_hello("RFC 8449, 4", "record_size_limit of one byte", A.decode_error, plus((28, b"\xff")))
-in_hello("RFC 8422, 5.1.2", "an empty list of point formats", A.decode_error, plus((11, b"\0")))
+in_hello("RFC 8422, 5.1.2", "an empty list of point formats", A.decode_error, plus((11, b"\0"), ec_point_formats=None))
 
 # ==== The second ClientHello (4.1.2, 4.1.4) ====
 
@@ -454,7 +466,7 @@ in_answer("4.2", "supported_versions twice", A.illegal_parameter, plus((43, b"\3
 in_answer("4.2.1", "TLS 1.2 in supported_versions", A.illegal_parameter, ext(supported_versions=0x0303))
 in_answer("4.2.1", "an unknown version in supported_versions", A.illegal_parameter, ext(supported_versions=0x0305))
 in_answer("4.2.1", "supported_versions of three bytes", A.decode_error, plus((43, b"\3\4\3"), supported_versions=None))
-in_answer("D.1", "TLS 1.2 chosen", A.protocol_version, old_version())
+in_answer("D.1", "TLS 1.2 chosen", A.protocol_version, old_version(), only13=True)
 in_answer("D.1", "TLS 1.1 chosen", A.protocol_version, old_version(0x0302))
 in_answer("D.5", "SSL 3.0 chosen", A.protocol_version, old_version(0x0300))
 in_answer("4.1.3", "TLS 1.2 chosen, with its sentinel", A.illegal_parameter, old_version(sentinel=b"DOWNGRD\1"))
@@ -875,10 +887,16 @@ def hello() -> bytes:
     return make_pair().client.data_to_send()[5:]
 
 
-@pytest.mark.parametrize("row", ROWS, ids=str)
-def test_alert(row: Row) -> None:
+ONLY13, BOTH = [TLSVersion.TLSv1_3], [TLSVersion.TLSv1_3, TLSVersion.TLSv1_2]
+CASES = [(row, ONLY13) for row in ROWS] + [(row, BOTH) for row in ROWS if not row.only13]
+
+
+@pytest.mark.parametrize(
+    ("row", "versions"), CASES, ids=[f"{row}{' (TLS 1.2 too)' if versions is BOTH else ''}" for row, versions in CASES]
+)
+def test_alert(row: Row, versions: list[TLSVersion]) -> None:
     seen: list[object] = []
-    pair = row.play(seen.append)
+    pair = row.play(seen.append, versions)
     wire = pair.change = Tap()
     pair.run()
     victim, peer = (pair.client, pair.server) if row.victim == "client" else (pair.server, pair.client)
@@ -909,7 +927,7 @@ def test_a_peer_that_changes_nothing_is_welcome(victim: str, client: Options, se
     if server is requiring and client is not with_certificate:
         return
     seen: list[object] = []
-    ours, theirs = configs(victim, seen.append, client, server, True)
+    ours, theirs = configs(victim, seen.append, BOTH, client, server, True)
     for resumed in (False, True):
         pair = against(victim, lambda message: message, ours, theirs).run()
         assert pair.client_completed().resumed is pair.server_completed().resumed is resumed
