@@ -8,7 +8,7 @@ from cases import Case, cases
 
 
 @pytest.mark.parametrize("who", ["tlsfast", "peer"])
-@pytest.mark.parametrize("case", cases(), ids=lambda case: case.name)
+@pytest.mark.parametrize("case", list(cases()), ids=lambda case: case.name)
 def test_case(benchmark, case: Case, who: str) -> None:  # type: ignore[no-untyped-def]  # the plugin's fixture has no public type
     benchmark.group = f"{case.name} (peer: {case.peer})"
     benchmark.extra_info["bytes"] = case.bytes

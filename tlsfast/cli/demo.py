@@ -29,7 +29,7 @@ def demo(size: int, handshakes: int, rounds: int, console: Console) -> None:
         console.print(Rule("cost", align="left"))
         console.print(
             Text(
-                f"{rounds} rounds, the two libraries in turns, medians; client and server are two processes on loopback; "
+                f"{rounds} round{'s' if rounds > 1 else ''}, the two libraries in turns, medians; client and server are two processes on loopback; "
                 f"TLS 1.3, {_suite()}, a P-256 certificate that the client verifies. On this processor tlsfast uses "
                 f"{', '.join(crypto.implementations().values())}.",
                 "dim",
