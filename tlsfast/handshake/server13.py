@@ -129,8 +129,9 @@ def check_hello(hello: ClientHello) -> None:
         raise MissingExtension("the ClientHello has no supported_groups")
     if (extensions.supported_groups is None) is not (extensions.key_share is None):
         raise MissingExtension("the ClientHello needs both supported_groups and key_share, or neither")
+    listed = frozenset(extensions.supported_groups or ())  # a set: a hello has room for thousands of each
     for entry in extensions.key_share or ():
-        if entry.group not in (extensions.supported_groups or ()):
+        if entry.group not in listed:
             # RFC 8446, 4.2.8: MUST NOT offer any KeyShareEntry values for groups not listed in supported_groups
             raise IllegalParameter(
                 f"the ClientHello has a key share for group {entry.group}, which its supported_groups lacks"
