@@ -20,12 +20,15 @@ TF_INLINE int fe_bits(int i)
     return 26 - (i & 1);
 }
 
-/* RFC 7748, 5: little endian, the top bit ignored; values of p and more are accepted and mean their residue. Tight. */
-static void fe_load(fe *r, const uint8_t in[32])
+/* A number of four words, the lowest first, its top bit ignored. Tight. */
+static void fe_from_words(fe *r, const uint64_t w[4])
 {
-    int bit = 0; /* 0, 26, 51, 77, 102, 128, 153, 179, 204, 230: the last word read ends with byte 31 */
+    int bit = 0; /* 0, 26, 51, 77, 102, 128, 153, 179, 204, 230: those that cross into the next word have bit % 64 > 0 */
     for (int i = 0; i < 10; i++) {
-        r->v[i] = tf_load32le(in + bit / 8) >> bit % 8 & (((uint32_t)1 << fe_bits(i)) - 1);
+        uint64_t x = w[bit / 64] >> bit % 64;
+        if (bit % 64 + fe_bits(i) > 64)
+            x |= w[bit / 64 + 1] << (64 - bit % 64);
+        r->v[i] = (uint32_t)x & (((uint32_t)1 << fe_bits(i)) - 1);
         bit += fe_bits(i);
     }
 }

@@ -15,14 +15,14 @@ typedef struct {
 
 static const uint64_t mask51 = ((uint64_t)1 << 51) - 1;
 
-/* RFC 7748, 5: little endian, the top bit ignored; values of p and more are accepted and mean their residue. Tight. */
-static void fe_load(fe *r, const uint8_t in[32])
+/* A number of four words, the lowest first, its top bit ignored. Tight. */
+TF_INLINE void fe_from_words(fe *r, const uint64_t w[4])
 {
-    r->v[0] = tf_load64le(in) & mask51;            /* bits 0..50 */
-    r->v[1] = tf_load64le(in + 6) >> 3 & mask51;   /* 51..101, bit 3 of byte 6 */
-    r->v[2] = tf_load64le(in + 12) >> 6 & mask51;  /* 102..152, bit 6 of byte 12 */
-    r->v[3] = tf_load64le(in + 19) >> 1 & mask51;  /* 153..203, bit 1 of byte 19 */
-    r->v[4] = tf_load64le(in + 24) >> 12 & mask51; /* 204..254, bit 12 of byte 24 */
+    r->v[0] = w[0] & mask51;
+    r->v[1] = (w[0] >> 51 | w[1] << 13) & mask51;
+    r->v[2] = (w[1] >> 38 | w[2] << 26) & mask51;
+    r->v[3] = (w[2] >> 25 | w[3] << 39) & mask51;
+    r->v[4] = w[3] >> 12 & mask51;
 }
 
 /* The one representative in 0..p-1 of a tight value. */
