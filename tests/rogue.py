@@ -77,7 +77,7 @@ def rogue(alter: Alter = untouched, cut: Cut = one_record) -> Iterator[None]:
         handshake.alter, handshake.cut = alter, cut
         return handshake
 
-    with mock.patch("tlsfast.connection.Handshake", make):
+    with mock.patch("tlsfast.driver.Handshake", make):
         yield
 
 

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent / "tlsfast"
 # From the bottom up. A room is a module or a folder right under tlsfast/; it may import those that stand before it here, no other.
 ORDER = (
     "_native registry errors events crypto record sniff messages certificates credentials trust sessions keylog config handshake "
-    "connection wire sockets ssl aio redis __init__ explain tlsrpt cli"
+    "driver connection wire sockets ssl aio redis __init__ explain tlsrpt cli"
 ).split()
 BORDER = {"tlsfast.crypto", "tlsfast.record"}
 TOUCH_SOCKETS = {"wire", "sockets", "ssl", "aio", "redis", "explain", "tlsrpt", "cli"}

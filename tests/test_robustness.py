@@ -62,8 +62,9 @@ from tlsfast import (
     Truncated,
     TrustStore,
 )
-from tlsfast.connection import MAX_IDLE_RECORDS, Connection
+from tlsfast.connection import Connection
 from tlsfast.crypto import Secret
+from tlsfast.driver import MAX_IDLE_RECORDS
 from tlsfast.errors import (
     AccessDenied,
     BadRecordMac,

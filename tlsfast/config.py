@@ -83,10 +83,11 @@ class Config:
     """What client and server share. All lists are in preference order; every default is safe.
 
     trust: whom to believe (client default: the system's store). credentials: our certificates with their keys. alpn: protocol names.
-    verify: called with a VerifyChain request after the chain was verified; it raises to refuse, or ASK. observer: called with each Observation.
-    keylog: a path, a callable given each line, None for none; the default honours SSLKEYLOGFILE. record_size_limit: the largest record content
-    we take, 64..16385 (RFC 8449), None to not send it. max_handshake_size, max_client_hello_size: bytes of one message.
-    versions: by default those of which cipher_suites has one. require_extended_master_secret: refuse TLS 1.2 without it (RFC 7627)."""
+    verify: called with a VerifyChain request after the chain was verified, in resumed sessions too; it raises to refuse; or ASK. observer: called
+    with each Observation, by the thread that receives or sends. keylog: a path, a callable given each line, None for none; the default honours
+    SSLKEYLOGFILE. record_size_limit: the largest record content we take, 64..16385 (RFC 8449), None to not send it. max_handshake_size,
+    max_client_hello_size: bytes of one message. versions: by default those of which cipher_suites has one. require_extended_master_secret: refuse
+    TLS 1.2 without it (RFC 7627)."""
 
     trust: TrustStore | None = None
     credentials: tuple[Credential, ...] = ()

@@ -52,7 +52,7 @@ class InternalError(TLSError):
 
 
 class AlertReceived(TLSError):
-    """The peer ended the connection with an alert: facts `description` (AlertDescription, or int if unknown) and `sent_in` (what we waited for)."""
+    """The peer ended the connection with an alert: facts `description` (AlertDescription, or int if unknown) and `waited` (what we waited for)."""
 
     @property
     def description(self) -> AlertDescription | int:

@@ -80,12 +80,14 @@ class ChooseConfig(Request):
 class VerifyChain(Request):
     """The peer's chain passed (or verification is off): answer None to accept, or an exception to refuse.
 
-    chain: DER as sent, leaf first; name: the server name we asked for (client) or None (server)."""
+    chain: DER as sent, leaf first; name: the server name we asked for (client) or None (server). resumed: the chain is that of the session that is
+    resumed, and no OCSP response came with it."""
 
     chain: tuple[bytes, ...]
     name: str | None
     verified: tuple[bytes, ...] = ()
     ocsp_response: bytes | None = None
+    resumed: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,6 +9,7 @@ import math
 import struct
 import threading
 import time
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
@@ -129,7 +130,8 @@ class TicketState:
     """What a server's ticket carries beside the PSK (SECURITY-BAR, 7): all that a resumed handshake must not differ in or skip.
 
     policy: the digest of the client_auth policy and the credential's names. peer_chain: what the client sent, leaf first, DER; verified_chain: the
-    path that was verified. expires_at: when that path ends. extended: extended_master_secret was used (TLS 1.2). Times: seconds since the epoch."""
+    path that was verified. expires_at: when the client must show itself anew (auth.ends_at). extended: extended_master_secret was used (TLS 1.2).
+    Times: seconds since the epoch."""
 
     version: TLSVersion = TLSVersion.TLSv1_3
     cipher_suite: CipherSuite
@@ -240,7 +242,7 @@ def _read_references(data: bytes, chain: tuple[bytes, ...]) -> tuple[bytes, ...]
 # ---- The client's side ----
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, weakref_slot=True)
 class Session:
     """A session that a client may resume once: the ticket, its PSK, and who the server had shown itself to be. Times: seconds since the epoch."""
 
@@ -323,8 +325,9 @@ class SessionCache:
         with self._lock:
             return sum(map(len, self._sessions.values()))
 
-    def put(self, key: Hashable, session: Session) -> None:
-        """Keep a session; the oldest of its key, and the key used longest ago, make room."""
+    def put(self, key: Hashable, session: Session) -> Callable[[], None]:
+        """Keep a session; the oldest of its key, and the key used longest ago, make room. Returns what takes it out again, if it is still here."""
+        reference = weakref.ref(session)  # whoever can take it out must not keep its secret alive
         with self._lock:
             kept = self._sessions.setdefault(key, [])
             kept.append(session)
@@ -332,6 +335,13 @@ class SessionCache:
             self._sessions.move_to_end(key)
             if len(self._sessions) > self._max_names:
                 self._sessions.popitem(last=False)
+        return lambda: self._remove(key, reference)
+
+    def _remove(self, key: Hashable, reference: weakref.ref[Session]) -> None:
+        with self._lock:
+            kept = [session for session in self._sessions.pop(key, ()) if session is not reference()]
+            if kept:
+                self._sessions[key] = kept
 
     def take(self, key: Hashable, now: float) -> Session | None:
         """Take out the newest session of key, never to be given again; None without one. Those that ended before now are dropped."""
@@ -360,6 +370,9 @@ class SessionStore(Protocol):
 
     def get(self, session_id: bytes) -> bytes | None:
         """Give back what is kept, or None."""
+
+    def discard(self, session_id: bytes) -> None:
+        """Forget what is kept, if anything is: its connection failed (RFC 5246, 7.2.2)."""
 
 
 class MemorySessionStore:
@@ -390,3 +403,8 @@ class MemorySessionStore:
                 del self._kept[session_id]
                 return None
             return sealed or None
+
+    def discard(self, session_id: bytes) -> None:
+        """Forget what is kept."""
+        with self._lock:
+            self._kept.pop(session_id, None)

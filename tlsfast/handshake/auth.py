@@ -3,17 +3,21 @@
 
 from __future__ import annotations
 
+import time
+
 from tlsfast import crypto
+from tlsfast.certificates.names import printable
 from tlsfast.config import ASK, SIGNATURE_SCHEMES_13, ClientConfig, ServerConfig
 from tlsfast.credentials import Credential, verify_signature
 from tlsfast.crypto import Secret, Suite
 from tlsfast.errors import (
     AccessDenied,
+    ApiMisuse,
     DecodeError,
     DecryptError,
     IllegalParameter,
     InternalError,
-    TLSError,
+    PeerError,
     UnsupportedExtension,
 )
 from tlsfast.events import Sign, VerifyChain
@@ -22,6 +26,7 @@ from tlsfast.handshake.negotiate import names
 from tlsfast.messages.extensions import CertificateEntryExtensions
 from tlsfast.messages.handshake import Certificate, CertificateEntry, CertificateVerify, Finished
 from tlsfast.registry import ExtensionType, SignatureScheme
+from tlsfast.sessions import SEVEN_DAYS
 from tlsfast.trust import VerifiedChain
 
 # Bytes of the names of authorities in a CertificateRequest.
@@ -84,6 +89,12 @@ def certificate_chain(
     return chain, certificate.entries[0].extensions.status_request if chain else None
 
 
+def ends_at(verified: VerifiedChain) -> float:
+    """Until when a session may stand for this verification, however often it is renewed (RFC 8446, 4.6.1: it is RECOMMENDED to limit that):
+    the path's end, and seven days at most."""
+    return min(verified.not_after.timestamp(), time.time() + SEVEN_DAYS)
+
+
 def verify_server(
     hs: Handshake,
     config: ClientConfig,
@@ -117,21 +128,26 @@ def verify_client(config: ServerConfig, chain: tuple[bytes, ...]) -> Step[Verifi
 
 
 def _verify_hook(config: ClientConfig | ServerConfig, question: VerifyChain) -> Step[None]:
+    """Ask the hook. None or True accepts: a mistaken answer, such as an exception's class, must not pass for want of an exception raised."""
     if config.verify is None:
         return
     try:
         answer = (yield from ask(question)) if config.verify is ASK else config.verify(question)
-    except TLSError:
+    except (PeerError, InternalError, ApiMisuse):
         raise
     except Exception as error:
         raise AccessDenied(f"the verify hook refused the peer: {error}", check="verify hook", depth=0) from error
-    if answer is False:  # a refusal in other libraries: it must not pass here for want of an exception
-        raise AccessDenied("the verify hook refused the peer: it answered False", check="verify hook", depth=0)
+    if answer is not None and answer is not True:
+        said = "False" if answer is False else f"neither None nor True but {printable(repr(answer))}"
+        raise AccessDenied(f"the verify hook refused the peer: it answered {said}", check="verify hook", depth=0)
 
 
-def verify_again(config: ServerConfig, chain: tuple[bytes, ...], verified: tuple[bytes, ...]) -> Step[None]:
-    """A resumed session skips no check that a full one makes: the hook sees the chain that the ticket carries."""
-    yield from _verify_hook(config, VerifyChain(chain, None, verified, None))
+def verify_again(
+    hs: Handshake, config: ClientConfig | ServerConfig, chain: tuple[bytes, ...], verified: tuple[bytes, ...]
+) -> Step[None]:
+    """A resumed session skips no check that a full one makes: the hook sees the chain of the session."""
+    name = hs.server_name if isinstance(config, ClientConfig) else None
+    yield from _verify_hook(config, VerifyChain(chain, name, verified, None, resumed=True))
 
 
 def check_certificate_verify(hs: Handshake, leaf: bytes, message: CertificateVerify, signer: bytes) -> SignatureScheme:

@@ -97,6 +97,7 @@ def client_flow12(hs: Handshake, config: ClientConfig, offer: Offer, server_hell
 def resume(hs: Handshake, config: ClientConfig, agreed: Agreed, old: Session, session_id: bytes) -> Flow:
     """RFC 5246, 7.3, the abbreviated handshake: the server finishes first."""
     peer = Peer(old.peer_chain, old.verified_chain, old.chain_expires_at)
+    yield from auth.verify_again(hs, config, peer.chain, peer.verified)
     session = Session12(agreed.suite, old.psk, hs.client_random, agreed.server_random, agreed.extended)
     hs.derived("CLIENT_RANDOM", old.psk)
     key_block = session.key_block()
@@ -112,7 +113,7 @@ def resume(hs: Handshake, config: ClientConfig, agreed: Agreed, old: Session, se
         keep_session(hs, config, agreed, session, peer, ticket, session_id)
     elif config.sessions is not None:
         # RFC 5077, 3.3: without a new ticket the old one, or the session id, serves again
-        config.sessions.put(config.session_key(hs.server_name), old)
+        hs.kept(config.sessions.put(config.session_key(hs.server_name), old))
     completed = auth12.completed(hs, agreed.number, agreed.alpn, peer.chain, peer.verified, resumed=True)
     return Established12(completed, session, peer.chain[0] if peer.chain else None, finished, agreed.extended)
 
@@ -216,7 +217,7 @@ def authenticate(
     hs.decided("server_certificate", certificate.chain)
     if verified is None:
         return Peer(certificate.chain, (), None)
-    return Peer(certificate.chain, verified.path, verified.not_after.timestamp())
+    return Peer(certificate.chain, verified.path, auth.ends_at(verified))
 
 
 def check_key_exchange(
@@ -304,4 +305,4 @@ def keep_session(
         extended=agreed.extended,
         version=TLSVersion.TLSv1_2,
     )
-    config.sessions.put(config.session_key(hs.server_name), kept)
+    hs.kept(config.sessions.put(config.session_key(hs.server_name), kept))

@@ -51,6 +51,7 @@ def client_flow13(hs: Handshake, config: ClientConfig, offer: Offer, server_hell
     request: CertificateRequest | None = None
     if session is not None:
         peer = Peer(session.peer_chain, session.verified_chain, None, session.chain_expires_at)
+        yield from auth.verify_again(hs, config, peer.chain, peer.verified)
     else:
         certificate = yield from expect(CertificateRequest, Certificate)
         if isinstance(certificate, CertificateRequest):
@@ -139,7 +140,7 @@ def authenticate(hs: Handshake, config: ClientConfig, certificate: Certificate) 
     hs.decided("server_certificate", chain)
     if verified is None:
         return Peer(chain, (), scheme, None)
-    return Peer(chain, verified.path, scheme, verified.not_after.timestamp())
+    return Peer(chain, verified.path, scheme, auth.ends_at(verified))
 
 
 def check_server_finished(hs: Handshake, secrets: HandshakeSecrets, finished: Finished) -> None:

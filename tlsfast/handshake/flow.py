@@ -91,6 +91,7 @@ class Handshake:
 
     __slots__ = (
         "_flight",
+        "_undo",
         "client_random",
         "config",
         "early_change_cipher_spec",
@@ -115,6 +116,7 @@ class Handshake:
         self.version: TLSVersion | None = None
         self.early_change_cipher_spec = False  # one came before the version was known
         self._flight: list[bytes] = []
+        self._undo: list[Callable[[], object]] = []
 
     def use_config(self, config: Config) -> None:
         """Go on with another configuration, chosen by on_client_hello."""
@@ -122,6 +124,18 @@ class Handshake:
             raise InternalError(f"on_client_hello answered {type(config).__name__}, not a {type(self.config).__name__}")
         self.config = config
         self.observers = config.observers or None
+
+    # ---- What a failure takes back ----
+
+    def kept(self, undo: Callable[[], object]) -> None:
+        """A session of this connection was kept; undo forgets it."""
+        self._undo.append(undo)
+
+    def forget_sessions(self) -> None:
+        """RFC 5246, 7.2.2: any connection terminated with a fatal alert MUST NOT be resumed; RFC 8446, 6: tickets' PSKs SHOULD be discarded."""
+        undo, self._undo = self._undo, []
+        for each in undo:
+            each()
 
     # ---- Sending ----
 
@@ -185,6 +199,12 @@ class Handshake:
         self.writer.set_key12(crypto.SUITES12[number].aead, key_block, client=client)
         if self.observers is not None:
             self.observe(KeysChanged(True, "application", number))
+
+    def keys_updated(self, sending: bool) -> None:
+        """TLS 1.3: the next generation of one side's application key."""
+        suite = self.writer.suite if sending else self.reader.suite
+        if suite is not None:
+            self._keys_changed(sending, "application", suite)
 
     def _keys_changed(self, sending: bool, epoch: str, suite: Suite) -> None:
         if self.observers is not None:

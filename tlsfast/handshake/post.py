@@ -8,10 +8,9 @@ import time
 from tlsfast import crypto
 from tlsfast.config import ClientConfig
 from tlsfast.errors import UnexpectedMessage
-from tlsfast.events import Event, KeysUpdated, TicketReceived
+from tlsfast.events import Event, KeysUpdated, MessageSeen, TicketReceived
 from tlsfast.handshake.flow import Established13, Handshake
 from tlsfast.messages.handshake import KeyUpdate, Message, NewSessionTicket
-from tlsfast.record import RecordWriter
 from tlsfast.registry import CipherSuite, ContentType, KeyUpdateRequest
 from tlsfast.sessions import Session
 
@@ -35,14 +34,20 @@ def update_read_key(hs: Handshake, message: KeyUpdate) -> KeysUpdated:
     if not hs.joiner.empty:
         raise UnexpectedMessage("a message follows KeyUpdate in the same record, after which the keys change")
     hs.reader.update_key()
+    hs.keys_updated(False)
     return KeysUpdated(message.request_update == KeyUpdateRequest.update_requested)
 
 
-def send_key_update(writer: RecordWriter, request: KeyUpdateRequest) -> None:
+def send_key_update(hs: Handshake, request: KeyUpdateRequest) -> None:
     """Announce and make our next sending key, in one step under the writer's lock."""
-    with writer.lock:
-        writer.send(ContentType.handshake, KeyUpdate(request).encode())
-        writer.update_key()
+    message = KeyUpdate(request)
+    raw = message.encode()
+    with hs.writer.lock:
+        hs.writer.send(ContentType.handshake, raw)
+        hs.writer.update_key()
+    if hs.observers is not None:
+        hs.observe(MessageSeen(True, message, raw))
+        hs.keys_updated(True)
 
 
 def keep_ticket(hs: Handshake, config: ClientConfig, established: Established13, message: NewSessionTicket) -> None:
@@ -64,4 +69,4 @@ def keep_ticket(hs: Handshake, config: ClientConfig, established: Established13,
         verified_chain=completed.verified_chain,
         chain_expires_at=established.chain_expires_at,
     )
-    config.sessions.put(config.session_key(hs.server_name), session)
+    hs.kept(config.sessions.put(config.session_key(hs.server_name), session))

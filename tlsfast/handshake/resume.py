@@ -57,7 +57,7 @@ def find_session(
         if not crypto.equal(expected, offered.binders[index]):
             raise DecryptError("the PSK binder of the ClientHello does not verify")
         if state.peer_chain:
-            yield from auth.verify_again(config, state.peer_chain, state.verified_chain)
+            yield from auth.verify_again(hs, config, state.peer_chain, state.verified_chain)
         return Resumption(index, psk, state)
     return None
 

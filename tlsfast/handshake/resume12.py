@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import partial
 
 from tlsfast import crypto
 from tlsfast.config import ASK, ServerConfig
@@ -28,13 +29,15 @@ class Old:
 
     master: Secret
     state: TicketState
+    session_id: bytes  # under which the store has it; empty for a ticket
 
 
 def find_session(hs: Handshake, config: ServerConfig, hello: ClientHello, choice: Choice12) -> Step[Old | None]:
     """The session of the ClientHello's ticket, else of its session id; None for a full handshake."""
-    sealed, keyring = hello.extensions.session_ticket, config.keyring
+    sealed, keyring, session_id = hello.extensions.session_ticket, config.keyring, b""
     if not sealed:
-        sealed, keyring = (yield from look_up(config, hello.legacy_session_id)), config.store_keyring
+        session_id, keyring = hello.legacy_session_id, config.store_keyring
+        sealed = yield from look_up(config, session_id)
     opened = keyring.open(sealed) if sealed and keyring is not None else None
     state = TicketState.decode(opened[1]) if opened is not None else None
     if opened is None or state is None or not acceptable(hs, config, hello, choice, state, keyring):
@@ -43,8 +46,8 @@ def find_session(hs: Handshake, config: ServerConfig, hello: ClientHello, choice
         # RFC 7627, 5.3: if the original session used the extension but the new ClientHello does not, the server MUST abort
         raise HandshakeFailure("the client resumes a session that had extended_master_secret without it")
     if state.peer_chain:
-        yield from auth.verify_again(config, state.peer_chain, state.verified_chain)
-    return Old(opened[0], state)
+        yield from auth.verify_again(hs, config, state.peer_chain, state.verified_chain)
+    return Old(opened[0], state, session_id)
 
 
 def look_up(config: ServerConfig, session_id: bytes) -> Step[bytes | None]:
@@ -114,9 +117,16 @@ def keep(
         sealed = keyring.seal(session.master, encoded)
         if config.store is not None:
             config.store.put(session_id, sealed, keyring.lifetime_hint)
+            kept(hs, config, session_id)
         else:
             yield from ask(KeepSession(session_id, sealed, keyring.lifetime_hint))
     return state
+
+
+def kept(hs: Handshake, config: ServerConfig, session_id: bytes) -> None:
+    """The store has this connection's session. Known only now that the client has shown it is its own: others saw the id."""
+    if session_id and config.store is not None:
+        hs.kept(partial(config.store.discard, session_id))
 
 
 def ticket(config: ServerConfig, session: Session12, state: TicketState) -> NewSessionTicket12:

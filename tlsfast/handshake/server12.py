@@ -112,6 +112,7 @@ def resume(hs: Handshake, config: ServerConfig, hello: ClientHello, choice: Choi
     hs.read_with12(choice.suite, key_block, client=True)
     key_block.wipe()
     keys12.check_finished(hs, session, CLIENT_FINISHED, (yield from expect(Finished12)))
+    resume12.kept(hs, config, old.session_id)
     peer = old.state
     completed = auth12.completed(hs, choice.suite, choice.alpn, peer.peer_chain, peer.verified_chain, resumed=True)
     return Established12(completed, session, choice.credential.chain[0], finished, session.extended)
@@ -215,4 +216,4 @@ def authenticate(config: ServerConfig, chain: tuple[bytes, ...]) -> Step[Peer]:
             raise HandshakeFailure("the client sent no certificate, and client_auth requires one")
         return Peer()
     verified = yield from auth.verify_client(config, chain)
-    return Peer(chain, verified.path, verified.not_after.timestamp())
+    return Peer(chain, verified.path, auth.ends_at(verified))

@@ -112,6 +112,7 @@ def server_flow13(hs: Handshake, config: ServerConfig, hello: ClientHello) -> Fl
         verified_chain=peer.verified,
     )
     resume.send_tickets(hs, config, hello, completed, choice.credential, resumption, peer.expires_at)
+    resumption.wipe()  # its tickets are made
     exporter = keys13.Exporter13(suite.hash, application.exporter)
     return Established13(completed, exporter, choice.credential.chain[0], suite, resumption, peer.expires_at)
 
@@ -266,4 +267,4 @@ def authenticate(hs: Handshake, config: ServerConfig, certificate: Certificate) 
     verified = yield from auth.verify_client(config, chain)
     scheme = auth.check_certificate_verify(hs, chain[0], (yield from expect(CertificateVerify)), auth.CLIENT)
     hs.decided("client_certificate", chain)
-    return Peer(chain, verified.path, scheme, verified.not_after.timestamp())
+    return Peer(chain, verified.path, scheme, auth.ends_at(verified))
