@@ -24,7 +24,17 @@ from pair import (
 )
 
 import tlsfast
-from tlsfast import ApiMisuse, CipherSuite, ConnectionClosed, Credential, NamedGroup, TLSVersion, Truncated, crypto
+from tlsfast import (
+    ApiMisuse,
+    CipherSuite,
+    ConnectionClosed,
+    Credential,
+    NamedGroup,
+    SignatureScheme,
+    TLSVersion,
+    Truncated,
+    crypto,
+)
 from tlsfast.events import ChangeCipherSpecSeen, FindSession, KeepSession, KeysChanged, MessageSeen, SecretDerived
 from tlsfast.handshake import server12
 from tlsfast.handshake.flow import Handshake
@@ -74,12 +84,31 @@ def exchange(pair: Pair, up: bytes = b"u" * 40_000, down: bytes = b"d" * 40_000)
 @pytest.mark.parametrize("suite", ECDHE)
 @pytest.mark.parametrize("group", GROUPS)
 def test_every_ecdhe_suite_and_group(suite: CipherSuite, group: NamedGroup) -> None:
-    pair = shake(*configs(suite, {"groups": [group]}))
+    # RFC 8422, 5.3: the client must name the curve of the certificate, too
+    named = list(dict.fromkeys((group, NamedGroup.secp256r1)))
+    pair = shake(*configs(suite, {"groups": named}, {"groups": [group]}))
     for completed in (pair.client_completed(), pair.server_completed()):
         assert (completed.version, completed.cipher_suite, completed.group) == (TLSVersion.TLSv1_2, suite, group)
         assert completed.server_name == NAME
     assert pair.client_completed().verified_chain[-1] == authority().der
     exchange(pair)
+
+
+def test_a_certificate_on_a_curve_that_the_client_does_not_name_is_not_chosen() -> None:
+    """RFC 8422, 5.1: unable to restrict itself to the enumerated curves, a server MUST NOT negotiate an ECC suite with it."""
+    client = client_config(versions=V12, groups=["x25519", "secp256r1"])
+    both = [credential("p384"), credential("rsa2048")]
+    pair = shake(client, server_config(versions=V12, credentials=both))
+    assert crypto.SUITES12[pair.client_completed().cipher_suite].auth == "rsa"
+    assert not make_pair(client, server_config(versions=V12, credentials=both[:1])).run().complete
+    shake(client, server_config(versions=V12, credentials=[credential("ed25519")]))
+
+
+def test_the_scheme_that_the_server_signed_with_is_told_to_both() -> None:
+    server = server_config(versions=V12, credentials=[credential("p384")], client_auth="required", trust=trust())
+    pair = shake(client_config(versions=V12, credentials=[client_credential("rsa2048")]), server)
+    for completed in (pair.client_completed(), pair.server_completed()):
+        assert completed.signature_scheme is SignatureScheme.ecdsa_secp384r1_sha384
 
 
 @pytest.mark.parametrize("suite", STATIC_RSA)

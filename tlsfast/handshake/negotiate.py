@@ -126,6 +126,8 @@ def choose12(config: ServerConfig, hello: ClientHello) -> Choice12:
         for credential in serving:
             if credential.auth12 != terms.auth or not credential.allows(terms.exchange):
                 continue
+            if supported is not None and not set(_curves(credential)) <= set(supported):
+                continue
             if terms.exchange == "rsa":
                 return Choice12(suite, credential, None, choose_alpn(config, hello))
             scheme = _scheme(config, credential.schemes12, offered)
@@ -138,6 +140,19 @@ def choose12(config: ServerConfig, hello: ClientHello) -> Choice12:
         offered=hello.cipher_suites,
         supported=config.cipher_suites,
     )
+
+
+# RFC 8422, 5.1 and 5.3: what supported_groups lists holds for the curve of the certificate, too.
+_CURVE_OF = {
+    SignatureScheme.ecdsa_secp256r1_sha256: NamedGroup.secp256r1.value,
+    SignatureScheme.ecdsa_secp384r1_sha384: NamedGroup.secp384r1.value,
+    SignatureScheme.ecdsa_secp521r1_sha512: 0x0019,
+}
+
+
+def _curves(credential: Credential) -> list[int]:
+    """The curve of an ECDSA key, which is the one that its scheme of TLS 1.3 names; of other keys none."""
+    return [_CURVE_OF[scheme] for scheme in credential.schemes if scheme in _CURVE_OF]
 
 
 def choose_alpn(config: ServerConfig, hello: ClientHello) -> str | None:

@@ -75,16 +75,15 @@ def server_flow12(hs: Handshake, config: ServerConfig, hello: ClientHello) -> Fl
     )
     extended = hello.extensions.extended_master_secret
     session = keys12.master_secret(hs, suite, premaster, server_random, extended=extended)
-    scheme = None
     if peer.chain:
         signed = hs.transcript.messages
         verify = yield from expect(CertificateVerify)
-        scheme = auth12.check_signature(config, None, peer.chain[0], verify.algorithm, verify.signature, signed)
+        auth12.check_signature(config, None, peer.chain[0], verify.algorithm, verify.signature, signed)
     key_block = session.key_block()
     yield from expect(ChangeCipherSpec)
     hs.read_with12(choice.suite, key_block, client=True)
     finished = keys12.check_finished(hs, session, CLIENT_FINISHED, (yield from expect(Finished12)))
-    group = choice.ecdhe[0] if choice.ecdhe is not None else None
+    group, scheme = choice.ecdhe or (None, None)
     completed = auth12.completed(hs, choice.suite, choice.alpn, peer.chain, peer.verified, group=group, scheme=scheme)
     state = yield from resume12.keep(hs, config, choice, completed, session, peer.expires_at, session_id)
     if sends_ticket(config, hello):
