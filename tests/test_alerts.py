@@ -734,6 +734,37 @@ honest(
     },
 )
 
+SHA256_ONLY = [SignatureScheme.ecdsa_secp256r1_sha256, SignatureScheme.rsa_pss_rsae_sha256]
+
+
+def sha512(made: Credential) -> Credential:
+    """Signs with SHA-512 whatever it is asked for, and signs well."""
+    return Credential.external(made.chain, lambda scheme, data: made.sign(SignatureScheme.rsa_pss_rsae_sha512, data))
+
+
+for victim, client, server in (
+    (
+        "client",
+        options(signature_schemes=SHA256_ONLY),
+        lambda: {"credentials": [sha512(credential("rsa2048"))]},
+    ),
+    (
+        "server",
+        lambda: {"credentials": [sha512(client_credential("rsa2048"))]},
+        lambda: {**requiring(), "signature_schemes": SHA256_ONLY},
+    ),
+):
+    tampered(
+        victim,
+        CertificateVerify,
+        "4.4.3",
+        "a good signature with a scheme that was not offered",
+        A.illegal_parameter,
+        field(algorithm=SignatureScheme.rsa_pss_rsae_sha512),
+        client=client,
+        server=server,
+    )
+
 for victim, where, client, server in (
     ("client", "", nothing, nothing),
     ("server", "", nothing, nothing),
