@@ -13,7 +13,7 @@ import pytest
 from pair import Pair, client_config, client_credential, make_pair, server_config, shake, trust
 
 import tlsfast
-from tlsfast import ASK, TLSVersion, crypto
+from tlsfast import ASK, TLSVersion, crypto, record
 from tlsfast.connection import Connection
 from tlsfast.errors import AccessDenied, AlertReceived, ConnectionClosed, InternalError, NotTLS, TLSError, Truncated
 from tlsfast.events import KeysChanged, MessageSeen, SecretDerived, VerifyChain
@@ -367,3 +367,87 @@ def test_only_the_peers_own_message_asks_to_renegotiate(who: str) -> None:
 
 
 NO_EXTENSIONS = tlsfast.messages.extensions.ClientHelloExtensions()
+
+
+# ---- One buffer a thread, many connections ----
+
+
+@pytest.mark.parametrize("step", ["open", "seal"])
+def test_a_finalizer_may_use_another_connection_at_any_point(step: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The collector may run one, and a signal handler may come, between a call of the core and the copy of what it wrote."""
+    pair, other = shake(), shake()
+    wire = b""
+    if step == "open":
+        pair.client.send_data(b"for the server alone")
+        wire = pair.client.data_to_send()
+    name = f"_record_{step}"
+    call = getattr(record, name)
+
+    def interrupted(*arguments: object) -> object:
+        code = call(*arguments)
+        monkeypatch.setattr(record, name, call)
+        other.client.send_data(b"X" * 1000)
+        other.run()
+        return code
+
+    monkeypatch.setattr(record, name, interrupted)
+    if step == "open":
+        assert pair.server.receive_data(wire) == [tlsfast.DataReceived(b"for the server alone")]
+    else:
+        pair.client.send_data(b"for the server alone")
+        assert pair.server.receive_data(pair.client.data_to_send()) == [tlsfast.DataReceived(b"for the server alone")]
+    assert tlsfast.DataReceived(b"X" * 1000) in other.server_events
+
+
+# ---- Exporters, and what else is asked of a connection ----
+
+
+@VERSIONS
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("", b"", 32), "label"),
+        (("l" * 250, b"", 32), "label"),
+        (("läbel", b"", 32), "ASCII"),
+        (("label", b"", 0), "1 to 256"),
+        (("label", b"", 257), "1 to 256"),
+    ],
+    ids=["empty", "long", "not ASCII", "nothing", "too much"],
+)
+def test_exporters_refuse_what_they_cannot_do(
+    versions: list[TLSVersion], arguments: tuple[str, bytes, int], words: str
+) -> None:
+    pair = shake(client_config(versions=versions), server_config(versions=versions))
+    with pytest.raises(tlsfast.ApiMisuse, match=words):
+        pair.client.export_keying_material(*arguments)
+    assert pair.client.export_keying_material("label", b"", 256) == pair.server.export_keying_material(
+        "label", b"", 256
+    )
+
+
+def test_exporters_of_tls_1_2_refuse_its_own_labels_and_a_long_context() -> None:
+    pair = shake(client_config(versions=V12), server_config(versions=V12))
+    for label in ("client finished", "server finished", "master secret", "key expansion"):
+        with pytest.raises(tlsfast.ApiMisuse, match="RFC 5705"):
+            pair.client.export_keying_material(label, None, 32)
+    with pytest.raises(tlsfast.ApiMisuse, match="65535"):
+        pair.client.export_keying_material("label", bytes(65536), 32)
+
+
+@VERSIONS
+def test_what_follows_close_notify_is_kept(versions: list[TLSVersion]) -> None:
+    """A protocol that goes on in the clear may begin in the same segment."""
+    pair = shake(client_config(versions=versions), server_config(versions=versions))
+    pair.server.close()
+    events = pair.client.receive_data(pair.server.data_to_send() + b"226 in the clear\r\n")
+    assert events == [tlsfast.PeerClosed()] and pair.client.trailing_data == b"226 in the clear\r\n"
+    pair.client.close()
+    assert pair.client.trailing_data == b"226 in the clear\r\n"
+
+
+def test_a_number_is_not_data() -> None:
+    """bytes(5) is five zeros."""
+    pair = make_pair()
+    with pytest.raises(TypeError):
+        pair.server.receive_data(5)
+    assert pair.run().complete

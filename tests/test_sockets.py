@@ -179,6 +179,8 @@ def test_small_reads_and_recv_into(pool: ThreadPoolExecutor) -> None:
         assert (client.recv(0), client.recv(1), client.recv(2)) == (b"", b"a", b"bc")
         assert client.pending() == 5
         room = bytearray(b"....")
+        with pytest.raises(ApiMisuse, match="can be written"):
+            client.recv_into(memoryview(b"...."))  # and nothing is lost
         assert client.recv_into(room, 2) == 2 and room == b"de.."
         assert client.recv_into(memoryview(room)) == 3 and room == b"fgh."
         taken = pool.submit(read_exactly, client, 256 * 1024)

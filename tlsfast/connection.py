@@ -54,6 +54,11 @@ class Connection(Driver):
         return self._completed
 
     @property
+    def trailing_data(self) -> bytes:
+        """What was given to receive_data behind the peer's close_notify: the beginning of what it says in the clear, if it goes on."""
+        return self._trailing
+
+    @property
     def send_pending(self) -> bool:
         """True when data_to_send() has bytes."""
         return self._writer.pending

@@ -79,16 +79,20 @@ def check(code: int, what: str) -> None:
     raise InternalError(f"{what} failed in the C core (error {code})")
 
 
+def owned(made: Any, free: Any) -> Any:
+    """What a *_new of the C core made, freed with its last reference; MemoryError for its NULL."""
+    if not made:
+        raise MemoryError("no memory for a context of the C core")
+    return _gc(made, free)
+
+
 class Secret:
     """A secret in C memory: key, shared secret, traffic secret. It is wiped when the last reference dies, or by wipe()."""
 
     __slots__ = ("handle",)
 
     def __init__(self) -> None:
-        handle = _secret_new()
-        if handle == ffi.NULL:
-            raise MemoryError("no memory for a secret")
-        self.handle: Any = _gc(handle, _secret_free)
+        self.handle = owned(_secret_new(), _secret_free)
 
     @classmethod
     def from_bytes(cls, data: bytes | bytearray) -> Self:
@@ -140,7 +144,7 @@ class Hash:
     __slots__ = ("_state", "algorithm", "length")
 
     def __init__(self, algorithm: int, state: Any = None) -> None:
-        self._state: Any = _gc(lib.tf_hash_new(algorithm) if state is None else state, lib.tf_hash_free)
+        self._state = owned(lib.tf_hash_new(algorithm) if state is None else state, lib.tf_hash_free)
         self.algorithm = algorithm
         self.length = _LENGTHS[algorithm]
 
@@ -234,12 +238,20 @@ def finished(algorithm: int, base_key: Secret, transcript_hash: bytes) -> bytes:
     return bytes(_unpack(out, _LENGTHS[algorithm]))
 
 
-def export(algorithm: int, exporter_master: Secret, label: bytes, context: bytes, length: int) -> bytes:
-    """TLS-Exporter (RFC 8446, 7.5). length 1..256 bytes, label at most 249."""
+def _check_export(label: bytes, length: int) -> None:
     if not 1 <= length <= lib.TF_SECRET_MAX:
         raise ApiMisuse(f"export_keying_material gives 1 to {lib.TF_SECRET_MAX} bytes, not {length}")
-    if len(label) > 249:
-        raise ApiMisuse(f"an exporter label has at most 249 bytes, not {len(label)}")
+    if not 1 <= len(label) <= 249:
+        raise ApiMisuse(f"an exporter label has 1 to 249 bytes, not {len(label)}")
+
+
+# RFC 5705, 4: MUST NOT be used as exporter labels
+_RESERVED_LABELS: Final = (b"client finished", b"server finished", b"master secret", b"key expansion")
+
+
+def export(algorithm: int, exporter_master: Secret, label: bytes, context: bytes, length: int) -> bytes:
+    """TLS-Exporter (RFC 8446, 7.5). length 1..256 bytes, label at most 249."""
+    _check_export(label, length)
     derived = derive_secret(algorithm, exporter_master, label, hash_once(algorithm, b""))
     return expand_label(algorithm, derived, b"exporter", hash_once(algorithm, context), length).reveal()
 
@@ -264,8 +276,9 @@ def finished12(algorithm: int, master: Secret, label: bytes, transcript_hash: by
 
 def export12(algorithm: int, master: Secret, label: bytes, seed: bytes, length: int) -> bytes:
     """RFC 5705, 4: length 1..256 bytes; seed is both randoms and the context, if any, with its length."""
-    if not 1 <= length <= lib.TF_SECRET_MAX:
-        raise ApiMisuse(f"export_keying_material gives 1 to {lib.TF_SECRET_MAX} bytes, not {length}")
+    _check_export(label, length)
+    if label in _RESERVED_LABELS:
+        raise ApiMisuse(f"the label {label.decode()!r} is TLS 1.2's own (RFC 5705, 4): choose another")
     return prf12(algorithm, master, label, seed, length).reveal()
 
 

@@ -63,6 +63,7 @@ class Driver:
         self._expecting: tuple[type[Expected], ...] = ()
         self._started = False  # the first hello was sent or received
         self._peer_closed = False
+        self._trailing = b""
         self._closed = False
         self._idle = 0
         self._tickets = 0
@@ -147,6 +148,7 @@ class Driver:
         # RFC 8446, 6: all alerts but these two are fatal, whatever their level says
         if description == AlertDescription.close_notify and self._established is not None:
             self._peer_closed = True
+            self._trailing = self._reader.take_rest()
             events.append(PeerClosed())
             if self._hs.version is TLSVersion.TLSv1_2:
                 # RFC 5246, 7.2.1: the other party MUST respond with a close_notify alert of its own and close down the connection

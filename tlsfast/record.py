@@ -10,7 +10,7 @@ import threading
 from typing import Any, Final
 
 from tlsfast._native import ffi, lib
-from tlsfast.crypto import Secret, Suite, check, next_traffic_secret
+from tlsfast.crypto import Secret, Suite, check, next_traffic_secret, owned
 from tlsfast.errors import (
     ApiMisuse,
     BadRecordMac,
@@ -31,11 +31,14 @@ _SEALED_ROOM: Final = PIECE + 29 * (PIECE // 4096 + 2)
 
 
 class _Scratch:
-    """A thread's output buffer for the C calls: what is in it becomes bytes before the next call."""
+    """A thread's output buffer for the C calls: what is in it becomes bytes before the next call.
 
-    __slots__ = ("cap", "opened", "out", "sealed", "view")
+    busy: a signal handler, or a finalizer that the collector runs, may use another connection between a C call and the copy of what it wrote."""
+
+    __slots__ = ("busy", "cap", "opened", "out", "sealed", "view")
 
     def __init__(self) -> None:
+        self.busy = False
         self.cap: int = max(_ROOM, _SEALED_ROOM)
         self.out: Any = ffi.new("uint8_t[]", self.cap)
         self.view: Any = ffi.buffer(self.out, self.cap)  # a slice of it is bytes
@@ -66,7 +69,7 @@ class RecordReader:
     __slots__ = ("_buffer", "_context", "_later", "_need", "_offset", "buffered", "suite", "traffic_secret")
 
     def __init__(self) -> None:
-        self._context: Any = ffi.gc(lib.tf_record_reader_new(), lib.tf_record_reader_free)
+        self._context = owned(lib.tf_record_reader_new(), lib.tf_record_reader_free)
         self._buffer = b""
         self._offset = 0
         self._later: list[bytes] = []  # what came after the buffer: joined to it once the next record is whole
@@ -77,7 +80,7 @@ class RecordReader:
 
     def feed(self, data: bytes | bytearray | memoryview) -> None:
         """Take wire bytes; nothing is opened yet. bytes are kept as they are when nothing else waits."""
-        wire = data if type(data) is bytes else bytes(data)
+        wire = data if type(data) is bytes else bytes(memoryview(data))
         if self.buffered:
             self._later.append(wire)
         else:
@@ -115,23 +118,29 @@ class RecordReader:
         self._join()
         length = self.buffered
         scratch = _local.scratch
-        r, out = scratch.opened, scratch.out
-        source = _from_buffer(self._buffer) + self._offset if self._offset else self._buffer
-        code = _record_open(self._context, out, scratch.cap, source, length, max_records, r)
-        consumed, data_len = r.consumed, r.data_len
-        self._offset += consumed
-        self.buffered = length - consumed
-        if code and not data_len:
-            raise _fault(code, self)
-        self._need = 0 if code or consumed == length else r.need
-        if not consumed:
-            return None
-        data = scratch.view[:data_len] if data_len else b""
-        kind = r.type
-        if not kind:
-            return data, 0, b"", True
-        content = scratch.view[data_len : data_len + r.other_len]
-        return data, kind, content, bool(r.is_protected)
+        if scratch.busy:
+            scratch = _Scratch()
+        scratch.busy = True
+        try:
+            r, out = scratch.opened, scratch.out
+            source = _from_buffer(self._buffer) + self._offset if self._offset else self._buffer
+            code = _record_open(self._context, out, scratch.cap, source, length, max_records, r)
+            consumed, data_len = r.consumed, r.data_len
+            self._offset += consumed
+            self.buffered = length - consumed
+            if code and not data_len:
+                raise _fault(code, self)
+            self._need = 0 if code or consumed == length else r.need
+            if not consumed:
+                return None
+            data = scratch.view[:data_len] if data_len else b""
+            kind = r.type
+            if not kind:
+                return data, 0, b"", True
+            content = scratch.view[data_len : data_len + r.other_len]
+            return data, kind, content, bool(r.is_protected)
+        finally:
+            scratch.busy = False
 
     def set_key13(self, suite: Suite, traffic_secret: Secret) -> None:
         """Open from the next record on under traffic_secret."""
@@ -191,7 +200,7 @@ class RecordWriter:
     __slots__ = ("_context", "_queue", "_short_records", "lock", "suite", "traffic_secret")
 
     def __init__(self) -> None:
-        self._context: Any = ffi.gc(lib.tf_record_writer_new(), lib.tf_record_writer_free)
+        self._context = owned(lib.tf_record_writer_new(), lib.tf_record_writer_free)
         self._queue: list[bytes] = []
         self._short_records = False  # the peer's record_size_limit: many records, much overhead
         self.lock = threading.RLock()
@@ -222,24 +231,30 @@ class RecordWriter:
 
     def _seal(self, type: int, content: bytes | bytearray | memoryview) -> int:
         scratch = _local.scratch
-        source = content if content.__class__ is bytes else _from_buffer(content)
-        length = len(content)
-        cap, out, view, r = scratch.cap, scratch.out, scratch.view, scratch.sealed
-        if self._short_records:
-            size = lib.tf_record_seal_size(self._context, length)
-            if size > cap:
-                cap, out = size, ffi.new("uint8_t[]", size)
-                view = ffi.buffer(out, size)
-        code = _record_seal(self._context, type, out, cap, source, length, r)
-        if code:
-            if code == lib.TF_ERR_EXHAUSTED:
-                return 0
-            check(code, "sealing a record")
-        written = r.written
-        if written:
-            self._queue.append(view[:written])
-        consumed: int = r.consumed
-        return consumed
+        if scratch.busy:
+            scratch = _Scratch()
+        scratch.busy = True
+        try:
+            source = content if content.__class__ is bytes else _from_buffer(content)
+            length = len(content)
+            cap, out, view, r = scratch.cap, scratch.out, scratch.view, scratch.sealed
+            if self._short_records:
+                size = lib.tf_record_seal_size(self._context, length)
+                if size > cap:
+                    cap, out = size, ffi.new("uint8_t[]", size)
+                    view = ffi.buffer(out, size)
+            code = _record_seal(self._context, type, out, cap, source, length, r)
+            if code:
+                if code == lib.TF_ERR_EXHAUSTED:
+                    return 0
+                check(code, "sealing a record")
+            written = r.written
+            if written:
+                self._queue.append(view[:written])
+            consumed: int = r.consumed
+            return consumed
+        finally:
+            scratch.busy = False
 
     def queue(self, wire: bytes) -> None:
         """Queue bytes that are records already: the ChangeCipherSpec of middlebox compatibility."""

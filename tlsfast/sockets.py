@@ -85,7 +85,7 @@ def wrap_socket(
         connection = ServerConnection(config)
     else:
         connection = ClientConnection(config, server_name)
-    if sock.family != getattr(socket, "AF_UNIX", None):
+    if sock.family in (socket.AF_INET, socket.AF_INET6):
         # Flights and data leave whole: held back for fuller segments, the last of each would wait for the peer's delayed acknowledgement.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     stream = TLSSocket(sock, connection, allow_truncation=allow_truncation)
@@ -175,6 +175,8 @@ class TLSSocket:
     def recv_into(self, buffer: bytearray | memoryview, nbytes: int = 0) -> int:
         """Read up to nbytes (0: as many as fit) into buffer; 0 when the peer has closed."""
         view = memoryview(buffer).cast("B")
+        if view.readonly:
+            raise ApiMisuse("recv_into needs a buffer that can be written: a bytearray or a memoryview of one")
         size = min(nbytes or len(view), len(view))
         with _Alone(self._reading):
             if not size or not self._fill():
@@ -353,7 +355,7 @@ class TLSSocket:
     def unwrap(self) -> socket.socket:
         """Close TLS in both directions and return the socket, with its timeout, for use in the clear.
 
-        Waits for the peer's close_notify. Data that comes before it or along with it is dropped: let the peer wait for our word."""
+        Waits for the peer's close_notify; data that comes before it is dropped. What came along with it is in connection.trailing_data."""
         self.send_eof()
         deadline = self._wire.deadline()
         with _Alone(self._reading):

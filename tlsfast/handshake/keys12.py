@@ -44,6 +44,10 @@ class Session12:
             )
         seed = self.client_random + self.server_random
         if context is not None:
+            if len(context) > 0xFFFF:
+                raise ApiMisuse(
+                    f"the context of a TLS 1.2 exporter has at most 65535 bytes, not {len(context)}: hash it"
+                )
             seed += len(context).to_bytes(2) + context
         return crypto.export12(self.suite.hash, self.master, label, seed, length)
 
