@@ -38,8 +38,13 @@ demo: build
 test: build
 	$(BIN)/python -m pytest -q -m "$(MARKS)" $(ARGS)
 
-interop: build $(VENV)/.with-interop
+interop: build $(VENV)/.with-interop build/sslyze-venv/bin/sslyze
 	$(BIN)/python -m pytest -q -m interop $(ARGS)
+
+# A peer that needs an older cryptography than ours.
+build/sslyze-venv/bin/sslyze: | $(VENV)/.ready
+	$(BIN)/python -m venv build/sslyze-venv
+	build/sslyze-venv/bin/python -m pip install -q 'sslyze>=6.1'
 
 check: fmt-check lint types c-test test
 
