@@ -23,8 +23,8 @@ class HandshakeCompleted:
     alpn: str | None
     server_name: str | None
     resumed: bool
-    peer_chain: tuple[bytes, ...] = ()
-    verified_chain: tuple[bytes, ...] = ()
+    peer_chain: tuple[bytes, ...] = field(default=(), repr=False)
+    verified_chain: tuple[bytes, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -148,7 +148,7 @@ class KeyUpdateRequest(IntEnum):
 
 
 class AlertDescription(IntEnum):
-    """RFC 8446, 6; RFC 5246, 7.2; RFC 7301, 3.2; RFC 7507, 2."""
+    """RFC 8446, 6; RFC 9846, 6 (general_error); RFC 5246, 7.2; RFC 7301, 3.2; RFC 7507, 2."""
 
     close_notify = 0
     unexpected_message = 10
@@ -183,6 +183,7 @@ class AlertDescription(IntEnum):
     bad_certificate_hash_value = 114
     unknown_psk_identity = 115
     certificate_required = 116
+    general_error = 117
     no_application_protocol = 120
 
 
