@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Final, Literal, Self
@@ -80,7 +80,7 @@ def default_suites() -> tuple[CipherSuite, ...]:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Config:
-    """What client and server share. All lists are in preference order; every default is safe.
+    """What client and server share. All lists are in preference order (and become tuples); every default is safe.
 
     trust: whom to believe (client default: the system's store). credentials: our certificates with their keys. alpn: protocol names.
     verify: called with a VerifyChain request after the chain was verified, in resumed sessions too; it raises to refuse; or ASK. observer: called
@@ -90,12 +90,12 @@ class Config:
     TLS 1.2 without it (RFC 7627)."""
 
     trust: TrustStore | None = None
-    credentials: tuple[Credential, ...] = ()
-    alpn: tuple[str, ...] = ()
-    versions: tuple[TLSVersion, ...] = ()
-    cipher_suites: tuple[CipherSuite, ...] = field(default_factory=default_suites)
-    groups: tuple[NamedGroup, ...] = crypto.GROUPS
-    signature_schemes: tuple[SignatureScheme, ...] = SIGNATURE_SCHEMES
+    credentials: Sequence[Credential] = ()
+    alpn: Sequence[str] = ()
+    versions: Sequence[TLSVersion] = ()
+    cipher_suites: Sequence[CipherSuite] = field(default_factory=default_suites)
+    groups: Sequence[NamedGroup] = crypto.GROUPS
+    signature_schemes: Sequence[SignatureScheme] = SIGNATURE_SCHEMES
     verify: Callable[[Any], object] | Literal[_Marker.ask] | None = None
     observer: Observer | None = None
     keylog: KeyLogTarget | Literal[_Marker.default] | None = DEFAULT
@@ -172,7 +172,7 @@ class Config:
 _LEFT_OUT: Final[dict[str, tuple[()] | None]] = {"versions": (), "key_shares": None}
 
 
-def _versions(named: Iterable[Any], suites: tuple[CipherSuite, ...]) -> tuple[TLSVersion, ...]:
+def _versions(named: Iterable[Any], suites: Sequence[CipherSuite]) -> tuple[TLSVersion, ...]:
     """The versions that are named and have a suite, newest first; by default those that have one."""
     able = [
         version
@@ -214,7 +214,7 @@ class ClientConfig(Config):
     session_cache: SessionCache | Literal[_Marker.default] | None = DEFAULT
     insecure_skip_verification: bool = False
     request_ocsp: bool = True
-    key_shares: tuple[NamedGroup, ...] | None = None
+    key_shares: Sequence[NamedGroup] | None = None
     require_secure_renegotiation: bool = True
     fallback_scsv: bool = False
     _cache: SessionCache | None = field(default=None, init=False, repr=False, compare=False)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from tlsfast.certificates.names import printable
@@ -58,7 +58,7 @@ def choose_group(config: ServerConfig, hello: ClientHello) -> NamedGroup:
     )
 
 
-def candidates(config: ServerConfig, hello: ClientHello) -> tuple[Credential, ...]:
+def candidates(config: ServerConfig, hello: ClientHello) -> Sequence[Credential]:
     """The credentials that serve the name asked for; all of them where none does, unless strict_sni refuses."""
     asked = hello.extensions.server_name
     serving = tuple(each for each in config.credentials if asked is not None and each.serves(asked))

@@ -103,14 +103,14 @@ def hello_extensions(
     ticket = session12.ticket if session12 is not None else b""
     return ClientHelloExtensions(
         server_name=dns_name(hs.server_name),
-        supported_groups=config.groups,
-        signature_algorithms=config.signature_schemes,
+        supported_groups=tuple(config.groups),
+        signature_algorithms=tuple(config.signature_schemes),
         signature_algorithms_cert=CERTIFICATE_SIGNATURE_SCHEMES,
         alpn=tuple(protocol.encode() for protocol in config.alpn) or None,
         status_request=config.request_ocsp,
         record_size_limit=config.record_size_limit,
         key_share=tuple(KeyShareEntry(group, share.public) for group, share in shares.items()) if tls13 else None,
-        supported_versions=config.versions if tls13 else None,
+        supported_versions=tuple(config.versions) if tls13 else None,
         psk_key_exchange_modes=(PskKeyExchangeMode.psk_dhe_ke,) if tls13 and config.sessions is not None else None,
         renegotiation_info=b"" if tls12 else None,
         extended_master_secret=tls12,

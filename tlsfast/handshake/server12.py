@@ -205,7 +205,7 @@ def receive_key_exchange(
 
 def certificate_request(config: ServerConfig) -> CertificateRequest12:
     """RFC 5246, 7.4.4."""
-    return CertificateRequest12(CERTIFICATE_TYPES, config.signature_schemes, auth.authorities(config))
+    return CertificateRequest12(CERTIFICATE_TYPES, tuple(config.signature_schemes), auth.authorities(config))
 
 
 def authenticate(config: ServerConfig, chain: tuple[bytes, ...]) -> Step[Peer]:
