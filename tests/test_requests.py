@@ -311,7 +311,7 @@ def test_a_hello_that_is_refused(error: Exception, alert: AlertDescription, call
 def test_no_configuration_has_a_credential() -> None:
     config = ServerConfig(on_client_hello=ASK, keylog=None, versions=VERSIONS)
     pair = Pair(ClientConnection(client_config(versions=VERSIONS), NAME), ServerConnection(config))
-    with pytest.raises(PeerError):
+    with pytest.raises(PeerError, match="on_client_hello chose no configuration"):
         pair.server.answer(asked(pair, "server"), None)
     told(pair.run(), "server", AlertDescription.handshake_failure)
 

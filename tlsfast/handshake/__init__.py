@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The handshake flows: each a generator in wire order, which connection.py drives."""
+"""The handshake flows: each a generator in wire order, which driver.py drives."""

@@ -87,7 +87,7 @@ def ask(request: Request) -> Step[Any]:
 
 
 class Handshake:
-    """A flow's hands: it sends messages, changes keys and tells the observer. The driver (connection.py) makes one a connection."""
+    """A flow's hands: it sends messages, changes keys and tells the observer. The driver (driver.py) makes one a connection."""
 
     __slots__ = (
         "_flight",

@@ -61,6 +61,11 @@ def choose_group(config: ServerConfig, hello: ClientHello) -> NamedGroup:
 def candidates(config: ServerConfig, hello: ClientHello) -> Sequence[Credential]:
     """The credentials that serve the name asked for; all of them where none does, unless strict_sni refuses."""
     asked = hello.extensions.server_name
+    if not config.credentials:
+        raise HandshakeFailure(
+            f"on_client_hello chose no configuration for the name {asked!r}, and the connection's own has no credential",
+            name=asked,
+        )
     serving = tuple(each for each in config.credentials if asked is not None and each.serves(asked))
     if not serving and asked is not None and config.strict_sni:
         raise UnrecognizedName(f"no credential serves the name {asked!r}, and strict_sni is on", name=asked)

@@ -32,7 +32,7 @@ from tlsfast.messages.handshake import (
     HelloRetryRequest,
     ServerHello,
 )
-from tlsfast.record import SKIP_APPLICATION_DATA, SKIP_UNDECRYPTABLE
+from tlsfast.record import SKIP_APPLICATION_DATA, SKIP_NONE, SKIP_UNDECRYPTABLE
 from tlsfast.registry import CipherSuite, NamedGroup, SignatureScheme, TLSVersion
 
 
@@ -53,7 +53,6 @@ class Peer:
 
     chain: tuple[bytes, ...] = ()
     verified: tuple[bytes, ...] = ()
-    scheme: SignatureScheme | None = None
     expires_at: float | None = None
 
 
@@ -88,33 +87,32 @@ def server_flow13(hs: Handshake, config: ServerConfig, hello: ClientHello) -> Fl
         # RFC 8446, 4.2.10: we take no early data: skip what fails to open under the handshake key, up to the budget
         hs.reader.skip_early_data(SKIP_UNDECRYPTABLE, config.early_data_budget)
 
-    peer = (
-        Peer()
-        if session is None
-        else Peer(session.state.peer_chain, session.state.verified_chain, None, session.state.expires_at)
-    )
-    if asked:
-        peer = yield from authenticate(hs, config, (yield from expect(Certificate)))
+    peer = (yield from authenticate(hs, config, (yield from expect(Certificate)))) if asked else peer_of(session)
     auth.check_finished(hs, suite, secrets.client, (yield from expect(Finished)))
     hs.read_with(suite, application.client, "application")
     secrets.client.wipe()
     secrets.server.wipe()
     resumption = keys13.resumption_master_secret(hs, application)
-    completed = HandshakeCompleted(
-        version=TLSVersion.TLSv1_3,
-        cipher_suite=choice.suite,
-        group=choice.group,
-        signature_scheme=choice.scheme if session is None else None,
-        alpn=choice.alpn,
-        server_name=hs.server_name,
-        resumed=session is not None,
-        peer_chain=peer.chain,
-        verified_chain=peer.verified,
-    )
+    completed = completion(hs, choice, peer, resumed=session is not None)
     resume.send_tickets(hs, config, hello, completed, choice.credential, resumption, peer.expires_at)
     resumption.wipe()  # its tickets are made
     exporter = keys13.Exporter13(suite.hash, application.exporter)
     return Established13(completed, exporter, choice.credential.chain[0], suite, resumption, peer.expires_at)
+
+
+def completion(hs: Handshake, choice: Choice, peer: Peer, *, resumed: bool) -> HandshakeCompleted:
+    """The event that the flow ends with."""
+    return HandshakeCompleted(
+        version=TLSVersion.TLSv1_3,
+        cipher_suite=choice.suite,
+        group=choice.group,
+        signature_scheme=None if resumed else choice.scheme,
+        alpn=choice.alpn,
+        server_name=hs.server_name,
+        resumed=resumed,
+        peer_chain=peer.chain,
+        verified_chain=peer.verified,
+    )
 
 
 # ---- ClientHello ----
@@ -177,7 +175,7 @@ def retry(hs: Handshake, config: ServerConfig, choice: Choice, hello: ClientHell
         # RFC 8446, 4.2.10: skip early data by records of outer type "application_data", until the second ClientHello
         hs.reader.skip_early_data(SKIP_APPLICATION_DATA, config.early_data_budget)
     second = yield from expect(ClientHello)
-    hs.reader.skip_early_data(0, 0)
+    hs.reader.skip_early_data(SKIP_NONE, 0)
     check_hello(second)
     if unchanging(second) != unchanging(hello):
         raise IllegalParameter("the second ClientHello changes what it must keep")
@@ -201,6 +199,13 @@ def unchanging(hello: ClientHello) -> ClientHello:
 
 
 # ---- The server's flight ----
+
+
+def peer_of(session: resume.Resumption | None) -> Peer:
+    """Who a client is that was not asked: nobody, or in a resumed session who it showed itself to be then."""
+    if session is None:
+        return Peer()
+    return Peer(session.state.peer_chain, session.state.verified_chain, session.state.expires_at)
 
 
 def answer_hello(
@@ -265,6 +270,6 @@ def authenticate(hs: Handshake, config: ServerConfig, certificate: Certificate) 
             raise CertificateRequired("the client sent no certificate, and client_auth requires one")
         return Peer()
     verified = yield from auth.verify_client(config, chain)
-    scheme = auth.check_certificate_verify(hs, chain[0], (yield from expect(CertificateVerify)), auth.CLIENT)
+    auth.check_certificate_verify(hs, chain[0], (yield from expect(CertificateVerify)), auth.CLIENT)
     hs.decided("client_certificate", chain)
-    return Peer(chain, verified.path, scheme, auth.ends_at(verified))
+    return Peer(chain, verified.path, auth.ends_at(verified))
