@@ -262,6 +262,9 @@ extern const tf_x25519_impl tf_x25519_portable; /* 64-bit limbs where the compil
 #if defined(TF_X86_64)
 extern const tf_aead_impl tf_aes_gcm_aesni;
 extern const tf_sha256_impl tf_sha256_shani;
+#if defined(TF_INT128)
+extern const tf_x25519_impl tf_x25519_ifma; /* its limbs are those of the portable 64-bit ones, which finish its work */
+#endif
 #endif
 
 /* ---- hash.c, kdf.c: HMAC over states on the stack ---- */

@@ -47,6 +47,9 @@ X86 = {
     0: {},
     lib.TF_CPU_AESNI: {AES_GCM: "aes_gcm_aesni"},
     lib.TF_CPU_SHANI: {SHA256: "sha256_shani"},
+    lib.TF_CPU_AVX512: {},
+    lib.TF_CPU_IFMA: {},
+    lib.TF_CPU_AVX512 | lib.TF_CPU_IFMA: {X25519: "x25519_ifma"},
     lib.TF_CPU_AESNI | lib.TF_CPU_SHANI: {AES_GCM: "aes_gcm_aesni", SHA256: "sha256_shani"},
 }
 PORTABLE_NAMES = {

@@ -36,6 +36,8 @@ static uint8_t leak_source(const char *source)
     else if (strcmp(source, "sha512") == 0)
         tf_hash_once(TF_SHA512, out, secret, sizeof secret);
     else if (strcmp(source, "x25519") == 0)
+        tf_dispatch_x25519()->multiply(out, secret, out);
+    else if (strcmp(source, "x25519_base") == 0)
         tf_dispatch_x25519()->base(out, secret);
     else
         exit(2);
