@@ -102,12 +102,6 @@ class HandshakeFailure(PeerError):
     alert = AlertDescription.handshake_failure
 
 
-class InsufficientSecurity(PeerError):
-    """What the peer offers is weaker than what is required here."""
-
-    alert = AlertDescription.insufficient_security
-
-
 class VersionError(PeerError):
     """The peer speaks no TLS version that is enabled here; fact `version` names what it spoke."""
 

@@ -52,8 +52,3 @@ class HandshakeJoiner:
     def empty(self) -> bool:
         """True when it holds no byte: a key may change now (RFC 8446, 5.1), and a record of another type may come."""
         return not self._buffer
-
-    @property
-    def pending_type(self) -> int | None:
-        """The HandshakeType number of the message that waits or is in the making; None when empty."""
-        return self._buffer[0] if self._buffer else None
