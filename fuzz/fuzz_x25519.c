@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* libFuzzer on X25519: 32 bytes of scalar and 32 of u. Both field arithmetics must agree, on the input and on its equivalents: other clamped bits,
- * the other top bit (RFC 7748, 5); and one's ladder with the other's comb on the base point. run_libfuzzer.sh builds and runs it. */
+/* libFuzzer on X25519: 32 bytes of scalar and 32 of u. Both field arithmetics and what this processor gets must agree, on the input and on its
+ * equivalents: other clamped bits, the other top bit (RFC 7748, 5); and one's ladder with the other's comb on the base point. run_libfuzzer.sh
+ * builds and runs it. */
 #include "../csrc/internal.h"
 
 #include <stdlib.h>
