@@ -19,7 +19,7 @@ SNIPPETS = tuple(
         "170d3939303130313030303030305a 170b393930313031303030305a 180f39393939313233313233353935395a "
         "180f30303030303130313030303030305a 180f32303234303233303030303030305a 18133230323430323239303030303030"
         "2e3030305a 1700 0a0100 0a0107 8700 870401020304 87057f00000100 8708010203040000ffff 8710"
-        "00000000000000000000000000000001 8200 82012a 8203612e2e 8106406578616d 8600 a000 a400 a003020102 a003020100 a00302017f"
+        "00000000000000000000000000000001 8000 8200 82012a 8203612e2e 8106406578616d 8600 a000 a400 a003020102 a003020100 a00302017f"
     ).split()
 )
 # Extension, algorithm and purpose identifiers: dressed as one another.
@@ -153,7 +153,7 @@ def _double(siblings: list[Node], index: int, node: Node, script: Script) -> Non
 
 def _tag(siblings: list[Node], index: int, node: Node, script: Script) -> None:
     node.tag = script.pick(
-        (script.number(), node.tag ^ 0x20, 0x80 | node.tag & 0x1F, 0x0C, 0x13, 0x16, 0x1E, 0x14, 0x18, 0x17)
+        (script.number(), 0x80, node.tag ^ 0x20, 0x80 | node.tag & 0x1F, 0x0C, 0x13, 0x16, 0x1E, 0x14, 0x18, 0x17)
     )
 
 

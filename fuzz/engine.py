@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import gc
+import shlex
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -87,7 +88,9 @@ def run(
         return vary(data, max_size, seed // 2)[:max_size]
 
     more = {} if vary is None else {"custom_mutator": mutate}
-    atheris.Setup([sys.argv[0], *options, *given], one_input, **more)
+    # libFuzzer starts itself again for -merge=1, as a shell command.
+    command = shlex.join([sys.executable, sys.argv[0]])
+    atheris.Setup([command, *options, *given], one_input, **more)
     atheris.Fuzz()
 
 

@@ -32,7 +32,7 @@ NUMBERS = (
     0xFFFF,
 )
 LARGE = (0x10000, 0xFFFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
-LENGTHS = (1, 2, 3, 31, 32, 33, 254, 255, 256, 4096, 16384, 16385, 65535, 70000)
+LENGTHS = (1, 2, 3, 31, 32, 33, 254, 255, 256, 300, 1000, 4000, 16384, 16385, 65535, 70000)
 
 
 def edit(data: bytes, script: Script) -> bytes:
