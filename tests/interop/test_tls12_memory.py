@@ -105,6 +105,7 @@ def talk(link: Link) -> None:
 
 
 class InMemory12(EitherVersion):
+    peer: Any
     secrets_logged = 1
     no_certificate = "handshake_failure"  # RFC 5246, 7.4.6
 
@@ -234,7 +235,7 @@ class TestPyOpenSSL12(InMemory12):
 # ---- Channel bindings and exporters ----
 
 
-def linked(library: Library, certificates: Certificates, we_are: str, times: int, **theirs: Any) -> list[Link]:
+def linked(library: Library, certificates: Certificates, we_are: str, times: int, **theirs: Any) -> list[Any]:
     """So many connections of the same two, the later ones resumed."""
     server = we_are == "client"
     context = library.context(
@@ -242,7 +243,7 @@ def linked(library: Library, certificates: Certificates, we_are: str, times: int
     )
     relaxed = {"require_extended_master_secret": theirs.get("extended", True)}
     client, ours = certificates.client_config(**relaxed), certificates.server_config("rsa2048", **relaxed)
-    links: list[Link] = []
+    links: list[Any] = []
     for number in range(times):
         session = links[-1].peer.session() if links and not server else None
         peer = library.connection(context, server=server, session=session)
@@ -316,7 +317,7 @@ def test_a_session_does_not_change_its_extended_master_secret(certificates: Cert
 @ROLES
 def test_renegotiation_is_refused(certificates: Certificates, we_are: str) -> None:
     """We warn with no_renegotiation; OpenSSL then gives up by itself."""
-    link = join(PyOpenSSL12(), certificates, we_are).shake()
+    link: Any = join(PyOpenSSL12(), certificates, we_are).shake()
     link.peer.write(b"before")
     assert link.peer.tls.renegotiate()
     link.peer.complete = False

@@ -14,6 +14,7 @@ import test_node as node
 import test_openssl as openssl
 from harness import (
     CLIENT_NAME,
+    GROUPS,
     NAME,
     SMALL,
     Certificates,
@@ -233,7 +234,7 @@ def test_gnutls_our_client(certificates: Certificates, row: dict[str, Any]) -> N
 
 def test_gnutls_refused_certificates(certificates: Certificates) -> None:
     with gnutls.gnutls_serv(
-        certificates, bad(certificates, "wrong_name", NAME), priorities=priority12(ECDHE[0], gnutls.GROUPS)
+        certificates, bad(certificates, "wrong_name", NAME), priorities=priority12(ECDHE[0], GROUPS)
     ) as (peer, port):
         with pytest.raises(PeerError, match="other.test"):
             gnutls.line_client(port, certificates.client_config(), [1])
@@ -248,8 +249,12 @@ def test_node(certificates: Certificates, row: dict[str, Any]) -> None:
     """Node resumes by ticket alone."""
     own, identity = client_identity(certificates, row), server_identity(certificates, row)
     times = rounds(row)
-    limits = {"minVersion": "TLSv1.2", "maxVersion": "TLSv1.2", "ciphers": f"{openssl_name(row['suite'])}:@SECLEVEL=0"}
-    mine = {"cert": own.chain, "key": own.key} if own else {}
+    limits: dict[str, Any] = {
+        "minVersion": "TLSv1.2",
+        "maxVersion": "TLSv1.2",
+        "ciphers": f"{openssl_name(row['suite'])}:@SECLEVEL=0",
+    }
+    mine: dict[str, Any] = {"cert": own.chain, "key": own.key} if own else {}
     with Server(our_server12(certificates, row)) as server:
         said = node.run_client(certificates, server.port, connections=len(times), **limits, **mine)
         check_served(server, row)

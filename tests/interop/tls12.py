@@ -10,7 +10,7 @@ from harness import CLIENT_AUTH, GROUPS, KEYS, LOOPBACK, NAME, Certificates, Ide
 
 from tlsfast import CipherSuite, ClientConfig, HandshakeCompleted, NamedGroup, ServerConfig, TLSVersion, crypto
 
-SUITES12 = tuple(crypto.SUITES12)
+SUITES12 = tuple(map(CipherSuite, crypto.SUITES12))
 STATIC_RSA = tuple(suite for suite in SUITES12 if crypto.SUITES12[suite].exchange == "rsa")
 ECDHE = tuple(suite for suite in SUITES12 if suite not in STATIC_RSA)
 BOTH = ["TLSv1_3", "TLSv1_2"]
