@@ -1,25 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* AES-GCM (FIPS 197, NIST SP 800-38D) with AES-NI and PCLMULQDQ on 128-bit registers: eight blocks of AES side by side, and between their rounds
- * GHASH of eight blocks with one reduction. dispatch.c chooses it; aead.c checked the lengths.
- *
- * GHASH after S. Gueron, M. Kounavis, "Intel Carry-Less Multiplication Instruction and its Usage for Computing the GCM Mode" (2010): a block with its
- * bytes reversed is a 128-bit number with the coefficient of x^i at bit 127 - i. The product of two such numbers stands one bit too low for the same
- * reading over 256 bits, so the powers of H are kept multiplied by x^-1, which is that one bit up. */
+ * GHASH of eight blocks with one reduction. dispatch.c chooses it; aead.c checked the lengths. */
 #include "../internal.h"
 
 #if defined(TF_X86_64)
 
-#include <immintrin.h>
+#include "aes_gcm_x86.h"
 
-#define AESNI TF_TARGET("aes,pclmul,ssse3,sse4.1")
-#if defined(__GNUC__) || defined(__clang__)
-#define UNROLL _Pragma("GCC unroll 16")
-/* Memory is read again after this: else the round keys are kept over a loop, which has no registers for them, on the stack. */
-#define RELOAD __asm__ __volatile__("" : : : "memory")
-#else
-#define UNROLL
-#define RELOAD ((void)0)
-#endif
 #if defined(__GNUC__) && !defined(__clang__)
 /* gcc would sum the products as a tree, after having spilled them all. */
 #define IN_THIS_ORDER(a, b, c) __asm__("" : "+x"(a), "+x"(b), "+x"(c))
@@ -27,7 +14,7 @@
 #define IN_THIS_ORDER(a, b, c) ((void)0)
 #endif
 
-enum { BATCH = 8, MAX_ROUNDS = 14, POWERS = BATCH + 2 };
+enum { BATCH = 8, POWERS = BATCH + 2 };
 
 typedef struct {
     __m128i round_keys[MAX_ROUNDS + 1];
@@ -44,44 +31,6 @@ static gcm_state *state_of(tf_aead_key *key)
 }
 
 /* ---- Blocks ---- */
-
-AESNI TF_INLINE __m128i load(const void *p)
-{
-    return _mm_loadu_si128((const __m128i *)p);
-}
-
-AESNI TF_INLINE void store(void *p, __m128i x)
-{
-    _mm_storeu_si128((__m128i *)p, x);
-}
-
-AESNI TF_INLINE __m128i reverse_bytes(__m128i x)
-{
-    return _mm_shuffle_epi8(x, _mm_set_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15));
-}
-
-AESNI TF_INLINE __m128i from_halves(uint64_t low, uint64_t high)
-{
-    return _mm_set_epi64x((long long)high, (long long)low);
-}
-
-/* n < 16 bytes and, if it is not negative, the trailer; zeros behind. Through integer registers: a byte-wise copy would be read back before it has
- * left the store buffer, and wait. */
-AESNI TF_INLINE __m128i load_partial(const uint8_t *p, size_t n, int trailer)
-{
-    uint64_t low = 0, high = 0, extra = trailer >= 0 ? (uint64_t)trailer << 8 * (n % 8) : 0;
-    if (n >= 8) {
-        low = tf_load64le(p);
-        if (n > 8)
-            high = tf_load64le(p + n - 8) >> 8 * (16 - n);
-        return from_halves(low, high | extra);
-    }
-    if (n >= 4)
-        low = tf_load32le(p) | (uint64_t)tf_load32le(p + n - 4) << 8 * (n - 4);
-    else if (n > 0)
-        low = p[0] | (uint64_t)p[n / 2] << 8 * (n / 2) | (uint64_t)p[n - 1] << 8 * (n - 1);
-    return from_halves(low | extra, 0);
-}
 
 /* The first n < 16 bytes of x. */
 AESNI TF_INLINE void store_partial(uint8_t *p, __m128i x, size_t n)
@@ -109,41 +58,6 @@ AESNI TF_INLINE __m128i keep(__m128i x, size_t n)
 }
 
 /* ---- AES ---- */
-
-AESNI TF_INLINE __m128i next_round_key(__m128i before, __m128i substituted)
-{
-    before = _mm_xor_si128(before, _mm_slli_si128(before, 4));
-    before = _mm_xor_si128(before, _mm_slli_si128(before, 8));
-    return _mm_xor_si128(before, substituted);
-}
-
-/* FIPS 197, 5.2. SubWord is AESENCLAST of four equal columns, which ShiftRows does not change; it also adds the round constant. */
-AESNI static void expand_key(gcm_state *s, const uint8_t *bytes, size_t len)
-{
-    const __m128i rotated_last = _mm_set1_epi32(0x0C0F0E0D); /* byte indices 13, 14, 15, 12: RotWord of the last word, four times */
-    size_t nk = len / 16;                                    /* round keys in a key: 1 or 2 */
-    int rcon = 1;
-    s->rounds = len == 16 ? 10 : MAX_ROUNDS;
-    for (size_t i = 0; i < nk; i++)
-        s->round_keys[i] = load(bytes + 16 * i);
-    for (size_t i = nk; i <= (size_t)s->rounds; i++) {
-        __m128i last = s->round_keys[i - 1], substituted;
-        if (i % nk == 0) {
-            substituted = _mm_aesenclast_si128(_mm_shuffle_epi8(last, rotated_last), _mm_set1_epi32(rcon));
-            rcon = rcon << 1 ^ (rcon >> 7) * 0x11B;
-        } else {
-            substituted = _mm_aesenclast_si128(_mm_shuffle_epi32(last, 0xFF), _mm_setzero_si128());
-        }
-        s->round_keys[i] = next_round_key(s->round_keys[i - nk], substituted);
-    }
-}
-
-/* A counter block with its last word, the counter, in the processor's byte order. The nonce is read as record.c wrote it: 4 and 8 bytes. */
-AESNI TF_INLINE __m128i first_counter(const uint8_t *nonce, uint32_t counter)
-{
-    uint64_t last = tf_load64le(nonce + 4);
-    return from_halves(tf_load32le(nonce) | last << 32, last >> 32 | (uint64_t)counter << 32);
-}
 
 AESNI TF_INLINE __m128i counter_block(__m128i counter)
 {
@@ -216,15 +130,8 @@ AESNI static __m128i ghash_aad(const gcm_state *s, const uint8_t *aad, size_t le
 AESNI static void set_key(tf_aead_key *key, const uint8_t *bytes, size_t len)
 {
     gcm_state *s = state_of(key);
-    expand_key(s, bytes, len);
-    __m128i h = s->round_keys[0];
-    for (int i = 1; i < s->rounds; i++)
-        h = _mm_aesenc_si128(h, s->round_keys[i]);
-    h = reverse_bytes(_mm_aesenclast_si128(h, s->round_keys[s->rounds]));
-    /* Times x^-1: one bit up; x^0 falls out at the top and comes back as x^-1 = x^127 + x^6 + x + 1. */
-    __m128i fallen = _mm_shuffle_epi32(_mm_srai_epi32(h, 31), 0xFF);
-    h = _mm_or_si128(_mm_slli_epi64(h, 1), _mm_slli_si128(_mm_srli_epi64(h, 63), 8));
-    h = _mm_xor_si128(h, _mm_and_si128(fallen, from_halves(1, 0xC200000000000000u)));
+    s->rounds = expand_key(s->round_keys, bytes, len);
+    __m128i h = hash_key(s->round_keys, s->rounds);
     s->powers[0] = h;
     s->sums[0] = _mm_xor_si128(h, _mm_shuffle_epi32(h, 0x4E));
     for (size_t i = 1; i < POWERS; i++) {
@@ -316,7 +223,7 @@ AESNI TF_INLINE __m128i crypt(const gcm_state *s, int rounds, int sealing, uint8
     __m128i lengths = from_halves((uint64_t)total * 8, (uint64_t)aad_len * 8);
     int aad_pending = len < 16 * BATCH && aad_len > 0 && aad_len < 16;
     if (aad_pending)
-        aad_block = reverse_bytes(aad_len == 5 ? from_halves(tf_load32le(aad) | (uint64_t)aad[4] << 32, 0) : load_partial(aad, aad_len, -1));
+        aad_block = reverse_bytes(load_aad(aad, aad_len));
     else
         acc = ghash_aad(s, aad, aad_len);
     if (sealing && len >= 16 * BATCH) {
