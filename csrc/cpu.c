@@ -38,13 +38,27 @@ static uint32_t xcr0(void)
 #endif
 }
 
+/* Intel's Skylake-X to Tiger Lake run slower for a while after 512-bit multiplications, whatever comes behind them: family 6 alone, by model.
+ * signature is leaf 1's EAX: model in bits 7..4, family in 11..8, the model's upper half in 19..16, extended family in 27..20. */
+static int lowers_clock(uint32_t signature)
+{
+    static const uint8_t models[] = {85, 106, 108, 125, 126, 140, 141};
+    uint32_t model = (signature >> 4 & 0x0F) | (signature >> 12 & 0xF0);
+    if ((signature >> 8 & 0x0F) != 6)
+        return 0;
+    for (size_t i = 0; i < sizeof models; i++)
+        if (model == models[i])
+            return 1;
+    return 0;
+}
+
 static uint32_t probe(void)
 {
     uint32_t regs[4], bits = 0;
     cpuid(regs, 0);
     uint32_t last_leaf = regs[EAX];
     cpuid(regs, 1);
-    uint32_t ecx1 = regs[ECX];
+    uint32_t signature = regs[EAX], ecx1 = regs[ECX];
     uint32_t ebx7 = 0, ecx7 = 0;
     if (last_leaf >= 7) {
         cpuid(regs, 7);
@@ -75,6 +89,8 @@ static uint32_t probe(void)
         bits |= TF_CPU_AVX512;
         if ((ebx7 & BIT(21)) != 0)
             bits |= TF_CPU_IFMA;
+        if (!lowers_clock(signature))
+            bits |= TF_CPU_ZMM;
     }
     return bits;
 }

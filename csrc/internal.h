@@ -260,7 +260,7 @@ extern const tf_sha256_impl tf_sha256_portable;
 extern const tf_sha512_impl tf_sha512_portable;
 extern const tf_x25519_impl tf_x25519_portable; /* 64-bit limbs where the compiler has __int128, else 32-bit limbs */
 #if defined(TF_X86_64)
-extern const tf_aead_impl tf_aes_gcm_aesni;
+extern const tf_aead_impl tf_aes_gcm_aesni, tf_aes_gcm_vaes512;
 extern const tf_sha256_impl tf_sha256_shani;
 #if defined(TF_INT128)
 extern const tf_x25519_impl tf_x25519_ifma; /* its limbs are those of the portable 64-bit ones, which finish its work */

@@ -29,6 +29,7 @@ enum {
     TF_CPU_VAES = 1 << 4,    /* VAES and VPCLMULQDQ on 256 bits */
     TF_CPU_AVX512 = 1 << 5,  /* F, BW, DQ, VL, with the zmm state enabled */
     TF_CPU_IFMA = 1 << 6,    /* AVX512IFMA */
+    TF_CPU_ZMM = 1 << 7,     /* 512-bit vectors do not lower the clock of all else (AVX512 too) */
     TF_CPU_ARM_AES = 1 << 8, /* AESE, PMULL */
     TF_CPU_ARM_SHA2 = 1 << 9,
     TF_CPU_ARM_SHA512 = 1 << 10

@@ -23,7 +23,7 @@ static void run(int aead, size_t len)
 int main(int argc, char **argv)
 {
     static const int aeads[] = {TF_AES_128_GCM, TF_AES_256_GCM, TF_CHACHA20_POLY1305};
-    static const size_t lengths[] = {0, 1, 15, 16, 17, 63, 64, 65, 127, 128, 129, 255, 256, 257, 600, 1350};
+    static const size_t lengths[] = {0, 1, 15, 16, 17, 48, 49, 63, 64, 65, 127, 128, 129, 255, 256, 257, 511, 512, 513, 600, 1024, 1023, 1350, 1586};
     ct_start(argc, argv);
     for (size_t a = 0; a < sizeof aeads / sizeof *aeads; a++)
         for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++)

@@ -92,12 +92,15 @@ static void check_vector(const vector *v)
     }
 }
 
-enum { LONGEST = 1100, GUARD = 64, ROOM = 64 + LONGEST + 1 + TF_TAG + GUARD };
+enum { EVERY = 1100, LONGEST = 17000, GUARD = 64 };
+
+/* The area that a text of len bytes stands in: any alignment before it, trailer and tag, a guard behind. */
+#define ROOM(len) (64 + (len) + 1 + TF_TAG + GUARD)
 
 /* What the implementation under test may not touch is 0xA5. */
-static int guards_stand(const uint8_t *area, size_t start, size_t len)
+static int guards_stand(const uint8_t *area, size_t room, size_t start, size_t len)
 {
-    for (size_t i = 0; i < ROOM; i++)
+    for (size_t i = 0; i < room; i++)
         if ((i < start || i >= start + len) && area[i] != 0xA5)
             return 0;
     return 1;
@@ -106,43 +109,45 @@ static int guards_stand(const uint8_t *area, size_t start, size_t len)
 /* One length: seal and open by impl, apart and in place, with and without trailer, against what the portable implementation says. */
 static void check_length(tf_aead_key *key, tf_aead_key *portable, size_t len)
 {
-    static uint8_t want[ROOM], area[ROOM], in_area[ROOM], noise[ROOM];
+    static uint8_t want[ROOM(LONGEST)], area[ROOM(LONGEST)], in_area[ROOM(LONGEST)], noise[ROOM(LONGEST)];
     uint8_t nonce[12], aad[80];
-    size_t aad_len = len % 7 == 0 ? len % 80 : 5, shift = len % 33;
-    check_noise(noise, sizeof noise, len);
+    size_t aad_len = len % 7 == 0 ? len % 80 : 5, shift = len % 33, room = ROOM(len);
+    if (!CHECK(len <= LONGEST))
+        return;
+    check_noise(noise, len, len);
     check_noise(nonce, sizeof nonce, len + 7);
     check_noise(aad, sizeof aad, len + 9);
     for (int trailer = -1; trailer <= 23; trailer += 24) {
         size_t total = len + (trailer >= 0);
         portable->impl->seal(portable, want, nonce, aad, aad_len, noise, len, trailer);
 
-        memset(area, 0xA5, sizeof area);
+        memset(area, 0xA5, room);
         memcpy(in_area + 1, noise, len); /* an odd source, and a destination of every alignment */
         key->impl->seal(key, area + shift, nonce, aad, aad_len, in_area + 1, len, trailer);
         CHECK(memcmp(area + shift, want, total + TF_TAG) == 0);
-        CHECK(guards_stand(area, shift, total + TF_TAG));
+        CHECK(guards_stand(area, room, shift, total + TF_TAG));
 
-        memset(area, 0xA5, sizeof area);
+        memset(area, 0xA5, room);
         memcpy(area + shift, noise, len);
         key->impl->seal(key, area + shift, nonce, aad, aad_len, area + shift, len, trailer);
         CHECK(memcmp(area + shift, want, total + TF_TAG) == 0);
-        CHECK(guards_stand(area, shift, total + TF_TAG));
+        CHECK(guards_stand(area, room, shift, total + TF_TAG));
 
-        memset(area, 0xA5, sizeof area);
+        memset(area, 0xA5, room);
         CHECK(key->impl->open(key, area + shift, nonce, aad, aad_len, want, total, want + total) == 0);
         CHECK(memcmp(area + shift, noise, len) == 0 && (trailer < 0 || area[shift + len] == 23));
-        CHECK(guards_stand(area, shift, total));
+        CHECK(guards_stand(area, room, shift, total));
 
-        memset(area, 0xA5, sizeof area);
+        memset(area, 0xA5, room);
         memcpy(area + shift, want, total + TF_TAG);
         CHECK(key->impl->open(key, area + shift, nonce, aad, aad_len, area + shift, total, area + shift + total) == 0);
         CHECK(memcmp(area + shift, noise, len) == 0 && (trailer < 0 || area[shift + len] == 23));
         CHECK(memcmp(area + shift + total, want + total, TF_TAG) == 0);
 
         want[(len * 7) % (total + TF_TAG)] ^= 1;
-        memset(area, 0xA5, sizeof area);
+        memset(area, 0xA5, room);
         CHECK(key->impl->open(key, area + shift, nonce, aad, aad_len, want, total, want + total) != 0);
-        CHECK(guards_stand(area, shift, total));
+        CHECK(guards_stand(area, room, shift, total));
         int clear = 1;
         for (size_t i = 0; i < total; i++)
             clear &= area[shift + i] == 0;
@@ -160,16 +165,29 @@ static void check_against_portable(int aead, uint32_t mask)
     CHECK(tf_aead_set_key(&portable, aead, bytes, key_len) == TF_OK);
     tf_cpu_limit(mask);
     CHECK(tf_aead_set_key(&key, aead, bytes, key_len) == TF_OK);
-    for (size_t len = 0; len <= LONGEST; len++)
+    for (size_t len = 0; len <= EVERY; len++)
         check_length(&key, &portable, len);
+    /* Longer ones, by whole batches of every implementation: each tail that is near a border of its parts, and some of all the others. */
+    static const size_t borders[] = {0, 15, 16, 48, 63, 64, 65, 127, 128, 255, 256, 319, 383, 384, 447, 448, 495, 496};
+    for (size_t i = 0; i < sizeof borders / sizeof *borders; i++)
+        check_length(&key, &portable, 512 * (2 + i % 3) + borders[i]);
+    for (size_t tail = 497; tail < 512; tail++)
+        check_length(&key, &portable, 512 * 2 + tail);
+    for (uint64_t seed = 1; seed <= 12; seed++) {
+        uint8_t chosen[2];
+        check_noise(chosen, sizeof chosen, seed);
+        check_length(&key, &portable, ((size_t)chosen[0] << 8 | chosen[1]) % (LONGEST + 1));
+    }
+    check_length(&key, &portable, 16384);
+    check_length(&key, &portable, LONGEST);
     tf_cpu_limit(~(uint32_t)0);
 }
 
 /* Every length of additional data, beside texts that end in each part of an implementation. */
 static void check_additional_data(uint32_t mask)
 {
-    static const size_t lengths[] = {0, 1, 16, 100, 127, 128, 130, 256};
-    uint8_t in[256], aad[100], want[272], got[272], key[32], nonce[12];
+    static const size_t lengths[] = {0, 1, 16, 48, 49, 100, 127, 128, 130, 256, 511, 600};
+    uint8_t in[600], aad[100], want[616], got[616], key[32], nonce[12];
     check_noise(in, sizeof in, 5);
     check_noise(aad, sizeof aad, 6);
     check_noise(key, sizeof key, 7);
@@ -227,8 +245,15 @@ static void check_dispatch(void)
     uint32_t all = tf_cpu_features();
 #if defined(TF_X86_64)
     CHECK((all & (TF_CPU_ARM_AES | TF_CPU_ARM_SHA2 | TF_CPU_ARM_SHA512)) == 0);
-    const char *best = (all & TF_CPU_AESNI) != 0 ? "aes_gcm_aesni" : "aes_gcm_portable";
+    const uint32_t vaes512 = TF_CPU_AESNI | TF_CPU_VAES | TF_CPU_AVX512 | TF_CPU_ZMM;
+    const char *aesni = (all & TF_CPU_AESNI) != 0 ? "aes_gcm_aesni" : "aes_gcm_portable",
+               *best = (all & vaes512) == vaes512 ? "aes_gcm_vaes512" : aesni;
     CHECK(strcmp(tf_implementation(TF_PRIMITIVE_AES_GCM), best) == 0);
+    CHECK((all & TF_CPU_ZMM) == 0 || (all & TF_CPU_AVX512) != 0);
+    for (uint32_t bit = TF_CPU_VAES; bit <= TF_CPU_ZMM; bit <<= 1) { /* without any one of its bits, the next */
+        tf_cpu_limit(~bit);
+        CHECK(strcmp(tf_implementation(TF_PRIMITIVE_AES_GCM), (vaes512 & bit) != 0 ? aesni : best) == 0);
+    }
     tf_cpu_limit(~(uint32_t)TF_CPU_AESNI);
     CHECK(tf_cpu_features() == (all & ~(uint32_t)TF_CPU_AESNI));
     CHECK(strcmp(tf_implementation(TF_PRIMITIVE_AES_GCM), "aes_gcm_portable") == 0);
