@@ -17,7 +17,7 @@ from rogue import against, at
 
 from tlsfast import ASK, ApiMisuse, ClientConnection, ConfigurationError, Credential, PeerError, TLSVersion, TrustStore
 from tlsfast.connection import MAX_WAITING
-from tlsfast.errors import HandshakeFailure, NoApplicationProtocol, UnknownCA
+from tlsfast.errors import HandshakeFailure, NoApplicationProtocol, UnknownCA, UnsupportedCertificate
 from tlsfast.events import VerifyChain
 from tlsfast.messages.handshake import ClientHello
 
@@ -148,3 +148,15 @@ def test_pkcs12_in_ber() -> None:
     bundle = pkcs12.serialize_key_and_certificates(None, leaf.key, leaf.cert, None, plain)
     header = 2 + (bundle[1] & 0x7F)
     assert Credential.load(b"\x30\x80" + bundle[header:] + b"\0\0").chain == (leaf.der,)
+
+
+def test_a_signature_without_the_parameters_it_needs() -> None:
+    """RSASSA-PSS (RFC 4055, 3.1), in a chain that is refused: the words for it stumbled over them."""
+    ca = pki.make_ca(key="rsa2048")
+    leaf = pki.make_leaf(ca, ["server.test"], pss_signature=True)
+    parts = pki.elements(leaf.der)
+    fields = pki.elements(parts[0])
+    fields[2] = pki.pss_algorithm()
+    broken = pki.tlv(0x30, pki.tlv(0x30, *fields), pki.pss_algorithm(), parts[2])
+    with pytest.raises(UnsupportedCertificate, match="is signed with"):
+        TrustStore([ca.cert]).verify_server([broken], "server.test")

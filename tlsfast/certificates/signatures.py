@@ -263,7 +263,7 @@ def scheme_of_signature(certificate: x509.Certificate, issuer: x509.Certificate 
         return None
     try:
         digest = certificate.signature_hash_algorithm
-    except UnsupportedAlgorithm:
+    except MALFORMED:  # the parameters of RSASSA-PSS
         return None
     if digest is None:
         return None
