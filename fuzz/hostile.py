@@ -25,7 +25,8 @@ CATALOGUE = flights.messages()
 VARIER = Varier(message for _, message, _ in CATALOGUE)
 # Extensions worth putting where they were not: early_data, cookie, pre_shared_key, renegotiation_info, extended_master_secret, GREASE...
 EXTENSIONS = (42, 44, 41, 65281, 23, 35, 43, 51, 16, 28, 0, 5, 13, 0x0A0A, 0xFF)
-DATA = int(ContentType.application_data)
+CHANGE_CIPHER_SPEC, ALERT, HANDSHAKE, DATA = (int(kind) for kind in ContentType)
+BETWEEN = (DATA, DATA, ALERT, CHANGE_CIPHER_SPEC)
 
 
 class HostileWriter(RecordWriter):
@@ -55,7 +56,7 @@ class HostileWriter(RecordWriter):
         if self.suite is None or self.traffic_secret is None:
             return
         before = len(self._queue)
-        super()._seal(int(ContentType.alert), b"\x01\x5a")  # spends a sequence number
+        super()._seal(ALERT, b"\x01\x5a")  # spends a sequence number
         del self._queue[before:]
         reader_of_our_keys = cast(Connection, SimpleNamespace(_reader=self))
         self._queue.append(forge(reader_of_our_keys, inner, self.sequence, length))
@@ -63,6 +64,10 @@ class HostileWriter(RecordWriter):
         content = inner.rstrip(b"\0")
         if length is None and content[-1:] == bytes((DATA,)):
             self.data += content[:-1]
+
+
+# A handshake message; or a record of another type, in between, under the key of the moment.
+Sent = bytes | tuple[int, bytes]
 
 
 class HostileHandshake(Handshake):
@@ -73,10 +78,34 @@ class HostileHandshake(Handshake):
 
     def send_encoded(self, message: Any, raw: bytes) -> None:
         for each in self.plan(message, raw):
-            super().send_encoded(message, each)
+            if isinstance(each, bytes):
+                super().send_encoded(message, each)
+            else:
+                self._send_between(*each)
 
     def send_unhashed(self, message: Any) -> None:
-        self._flight += self.plan(message, message.encode())
+        for each in self.plan(message, message.encode()):
+            if isinstance(each, bytes):
+                self._flight.append(each)
+            else:
+                self._send_between(*each)
+
+    def _send_between(self, kind: int, content: bytes) -> None:
+        self.flush()
+        self._send(kind, content)
+
+    def flush(self) -> None:
+        """Cut the flight into records as the plan says."""
+        flight, self._flight = b"".join(self._flight), []
+        size = max(self.plan.cut, len(flight) // 256 + 1) if self.plan.cut else len(flight) or 1
+        for start in range(0, len(flight), size):
+            self._send(HANDSHAKE, flight[start : start + size])
+
+    def _send(self, kind: int, content: bytes) -> None:
+        if self.writer.traffic_secret is None and kind != HANDSHAKE:
+            self.writer.queue(record(kind, content))  # the core would not send some of these in the clear
+        else:
+            self.writer.send(kind, content)
 
 
 class Plan:
@@ -86,22 +115,23 @@ class Plan:
         self.count = 0
         self.edits: dict[int, list[bytes]] = {}
         self.held: list[bytes] = []
+        self.cut = 0  # bytes of a flight in one record; 0: all
 
     def add(self, script: Script) -> None:
         """Alter one of the next messages; how, the script says."""
         self.edits.setdefault(self.count + script.below(8), []).append(script.take(12))
 
-    def __call__(self, message: Any, raw: bytes) -> list[bytes]:
+    def __call__(self, message: Any, raw: bytes) -> list[Sent]:
         edits = self.edits.pop(self.count, ())
         self.count += 1
         held, self.held = self.held, []
-        out = [raw]
+        out: list[Sent] = [raw]
         for each in edits:
             out = self._alter(message, raw, Script(each))
-        return out + held
+        return [*out, *held]
 
-    def _alter(self, message: Any, raw: bytes, script: Script) -> list[bytes]:
-        kind = script.below(12)
+    def _alter(self, message: Any, raw: bytes, script: Script) -> list[Sent]:
+        kind = script.below(14)
         if kind == 0:
             return []
         if kind == 1:
@@ -124,6 +154,10 @@ class Plan:
         if kind == 9 and hasattr(message, "extensions"):
             number = script.pick(EXTENSIONS)
             return [_with_extension(message, raw, number, script.take(script.below(10)))]
+        if kind == 10:
+            return [(script.pick(BETWEEN), script.take(script.below(10))), raw]
+        if kind == 11:
+            return [raw, (script.pick(BETWEEN), script.take(script.below(10)))]
         return [VARIER.vary_encoded(message, script) or raw]
 
 
@@ -133,6 +167,11 @@ def _with_extension(message: Any, raw: bytes, number: int, body: bytes) -> bytes
     if not raw.endswith(block):
         return raw
     return framed(raw[0], raw[4 : len(raw) - len(block)] + vec16((u16(number) + vec16(body) + block[2:])[:0xFFFF]))
+
+
+def endless(script: Script) -> bytes:
+    """The beginning of a message that announces to be very long."""
+    return bytes((script.number(),)) + script.pick((b"\xff\xff\xff", b"\x01\xff\xff", b"\x00\x7f\xff")) + bytes(16000)
 
 
 def from_catalogue(script: Script) -> bytes:
@@ -151,6 +190,7 @@ class Hostile:
         self.touched = False  # something was altered
         for _ in range(script.pick((0, 0, 0, 0, 1, 1, 2, 3))):
             self.alter_message(script)  # now, since a client's first hello leaves as soon as it is made
+        self.plan.cut = script.pick((0, 0, 0, 1, 5, 100))
         with mock.patch.multiple("tlsfast.driver", Handshake=self._handshake, RecordWriter=HostileWriter):
             try:
                 self.connection = make()
@@ -192,35 +232,35 @@ class Hostile:
 
     def inject_protected(self, script: Script) -> None:
         """Send what does not belong, under the connection's own keys."""
-        kind, times = script.below(9), script.pick((1, 1, 1, 2, 9, 33, 40))
+        kind, times = script.below(10), script.pick((1, 1, 1, 2, 9, 33, 40))
         if not self.keys:
             return
         self.touched = True
-        if kind == 8:  # any inner plaintext: types, padding, empty content
+        if kind == 9:  # any inner plaintext: types, padding, empty content
             inner = script.text()[:64] + bytes((script.pick((20, 21, 22, 23, 24, 0, script.number())),))
             inner += bytes(script.pick((0, 0, 1, 200, 16300)))
             length = script.number(2) if script.below(8) == 7 else None
             for _ in range(times):
                 self.act(self.writer.send_inner, inner, length)
             return
-        send: Callable[..., Any] = self.writer.send
-        content = (
-            (ContentType.alert, bytes((script.pick((1, 2, 0)), script.number()))),
-            (ContentType.alert, script.text()[:4]),
-            (ContentType.change_cipher_spec, script.pick((b"\x01", b"\x01\x01", b"\x02"))),
-            (ContentType.handshake, from_catalogue(script)),
-            (ContentType.handshake, edit(from_catalogue(script), script)),
-            (ContentType.handshake, from_catalogue(script) + from_catalogue(script)),
-            (ContentType.handshake, framed(script.number(), script.text())),
-            (ContentType.application_data, script.text()),
-        )[kind]
+        made = (
+            lambda: (ALERT, bytes((script.pick((1, 2, 0)), script.number()))),
+            lambda: (ALERT, script.text()[:4]),
+            lambda: (CHANGE_CIPHER_SPEC, script.pick((b"\x01", b"\x01\x01", b"\x02"))),
+            lambda: (HANDSHAKE, from_catalogue(script)),
+            lambda: (HANDSHAKE, edit(from_catalogue(script), script)),
+            lambda: (HANDSHAKE, from_catalogue(script) + from_catalogue(script)),
+            lambda: (HANDSHAKE, framed(script.number(), script.text())),
+            lambda: (DATA, script.text()),
+            lambda: (HANDSHAKE, endless(script)),
+        )[kind]()
         for _ in range(times):
-            self.act(send, *content)
+            self.act(self.writer.send, *made)
 
     def inject_plain(self, script: Script) -> None:
         """Put a record in the clear, or no record at all, on the way to the victim."""
         self.touched = True
-        kind, times = script.below(8), script.pick((1, 1, 1, 2, 9, 33, 40))
+        kind, times = script.below(9), script.pick((1, 1, 1, 2, 9, 33, 40))
         version = script.pick((0x0303, 0x0301, 0x0300, 0x0304, 0x0000))
         made = (
             lambda: record(20, script.pick((b"\x01", b"\x01\x01", b"", b"\x02")), version),
@@ -231,6 +271,7 @@ class Hostile:
             lambda: record(script.number(), script.text(), version),
             lambda: record(script.pick((20, 21, 22, 23)), bytes(script.pick((0, 16384, 16385, 16640, 18433))), version),
             lambda: script.text(),
+            lambda: record(HANDSHAKE, endless(script), version),
         )[kind]()
         at = script.below(len(self.pending) + 1)
         self.pending[at:at] = [made] * times
