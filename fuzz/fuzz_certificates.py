@@ -146,12 +146,25 @@ def certificate(entity: pki.Entity, script: Script, *, again: bool) -> bytes:
 def response(original: bytes, script: Script, by: pki.Entity | None) -> bytes:
     """An edited OCSP response: the outer layers and, signed again, BasicOCSPResponse (RFC 6960, 4.2.1)."""
     if by is None:
-        return changed(original, script)
+        # What a forger would change first: certStatus, which is good [0], revoked [1] with a time, or unknown [2].
+        status = script.pick((b"", b"", b"\x80\x00", b"\x82\x00"))
+        return changed(restated(original, status) if status else original, script)
     outer = pki.elements(original)
     basic = pki.elements(pki.elements(pki.elements(outer[1])[0])[1])[0]
     kind = pki.elements(pki.elements(outer[1])[0])[0]
     inner = changed(basic, script, signer(by))
     return pki.tlv(0x30, outer[0], pki.tlv(0xA0, pki.tlv(0x30, kind, pki.tlv(0x04, inner))))
+
+
+def restated(original: bytes, status: bytes) -> bytes:
+    """An OCSP response with another certStatus, which stands behind the certID."""
+    tree = der.parse(original)
+    for place in der.places(tree):
+        node = place.siblings[place.index]
+        if place.index == 1 and node.tag in (0x80, 0x82, 0xA1) and place.siblings[0].tag == 0x30:
+            place.siblings[1] = der.Node(0, header=status)
+            break
+    return b"".join(node.encode() for node in tree)
 
 
 # ---- The doors ----
