@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 import tlsfast
 from tlsfast import crypto
+from tlsfast.keyshare import KeyShare
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 import pki  # the certificates of the tests; tests/ is no package
@@ -268,8 +269,8 @@ def ssl_resumed12() -> Work:
 
 
 def our_x25519() -> Work:
-    peer = crypto.KeyShare(tlsfast.NamedGroup.x25519).public
-    return lambda: crypto.KeyShare(tlsfast.NamedGroup.x25519).agree(peer)
+    peer = KeyShare(tlsfast.NamedGroup.x25519).public
+    return lambda: KeyShare(tlsfast.NamedGroup.x25519).agree(peer)
 
 
 def their_x25519() -> Work:

@@ -14,10 +14,10 @@ ROOT = Path(__file__).parent.parent / "tlsfast"
 
 # From the bottom up. A room is a module or a folder right under tlsfast/; it may import those that stand before it here, no other.
 ORDER = (
-    "_native registry errors events crypto record sniff messages certificates credentials trust sessions keylog config handshake "
+    "_native registry errors events crypto keyshare record sniff messages certificates credentials trust sessions keylog config handshake "
     "driver connection wire sockets ssl aio redis __init__ explain tlsrpt cli"
 ).split()
-BORDER = {"tlsfast.crypto", "tlsfast.record"}
+BORDER = {"tlsfast.crypto", "tlsfast.keyshare", "tlsfast.record"}
 TOUCH_SOCKETS = {"wire", "sockets", "ssl", "aio", "redis", "explain", "tlsrpt", "cli"}
 TOOLS = {"redis", "explain", "tlsrpt", "cli"}
 DEPENDENCIES = {"cryptography", "cffi", "tlsfast"}

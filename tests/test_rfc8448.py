@@ -31,12 +31,13 @@ from tlsfast import (
     TicketReceived,
     crypto,
 )
-from tlsfast.crypto import SUITES, KeyShare, Secret
+from tlsfast.crypto import SUITES, Secret
 from tlsfast.errors import UnsupportedCertificate
 from tlsfast.events import Observation, SecretDerived
 from tlsfast.handshake import auth, client
 from tlsfast.handshake.flow import Handshake
 from tlsfast.handshake.offer import Offer
+from tlsfast.keyshare import KeyShare
 from tlsfast.messages.handshake import (
     Certificate,
     CertificateVerify,

@@ -15,6 +15,7 @@ from tlsfast.credentials import Credential
 from tlsfast.errors import ConfigurationError
 from tlsfast.events import Observation
 from tlsfast.keylog import KeyLog, KeyLogTarget, key_log_from_environment
+from tlsfast.keyshare import GROUPS
 from tlsfast.registry import CipherSuite, NamedGroup, SignatureScheme, TLSVersion
 from tlsfast.sessions import Keyring, MemorySessionStore, SessionCache, SessionStore, TicketKeyring
 from tlsfast.trust import TrustStore
@@ -94,7 +95,7 @@ class Config:
     alpn: Sequence[str] = ()
     versions: Sequence[TLSVersion] = ()
     cipher_suites: Sequence[CipherSuite] = field(default_factory=default_suites)
-    groups: Sequence[NamedGroup] = crypto.GROUPS
+    groups: Sequence[NamedGroup] = GROUPS
     signature_schemes: Sequence[SignatureScheme] = SIGNATURE_SCHEMES
     verify: Callable[[Any], object] | Literal[_Marker.ask] | None = None
     observer: Observer | None = None
@@ -125,7 +126,7 @@ class Config:
             self._set("_derived", (*self._derived, "versions"))
         self._set("versions", _versions(self.versions, self.cipher_suites))
         for group in self.groups:
-            if group not in crypto.GROUPS:
+            if group not in GROUPS:
                 raise ConfigurationError(f"the group {group.name} is not supported")
         for scheme in self.signature_schemes:
             if scheme not in SIGNATURE_SCHEMES:

@@ -10,12 +10,13 @@ from tlsfast import crypto
 from tlsfast.certificates.signatures12 import check_allows, encrypt_premaster
 from tlsfast.config import ClientConfig
 from tlsfast.credentials import Credential
-from tlsfast.crypto import SUITES12, KeyShare, Secret, Suite12
+from tlsfast.crypto import SUITES12, Secret, Suite12
 from tlsfast.errors import HandshakeFailure, IllegalParameter
 from tlsfast.handshake import auth, auth12, keys12
 from tlsfast.handshake.flow import Established12, Flow, Handshake, Step, expect
 from tlsfast.handshake.keys12 import CLIENT_FINISHED, SERVER_FINISHED, Session12
 from tlsfast.handshake.offer import Offer, check_offered
+from tlsfast.keyshare import KeyShare
 from tlsfast.messages.handshake import CertificateVerify, ServerHello
 from tlsfast.messages.handshake12 import (
     Certificate12,

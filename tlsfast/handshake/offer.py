@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from tlsfast import crypto
 from tlsfast.certificates.names import parse_name
 from tlsfast.config import CERTIFICATE_SIGNATURE_SCHEMES, ClientConfig
-from tlsfast.crypto import SUITES, KeyShare
+from tlsfast.crypto import SUITES
 from tlsfast.errors import IllegalParameter, UnsupportedExtension
 from tlsfast.handshake.flow import Handshake
 from tlsfast.handshake.negotiate import names
+from tlsfast.keyshare import KeyShare
 from tlsfast.messages.extensions import (
     ClientHelloExtensions,
     ExtensionBlock,

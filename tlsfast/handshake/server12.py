@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from tlsfast import crypto
 from tlsfast.config import ServerConfig
 from tlsfast.credentials import Credential
-from tlsfast.crypto import SUITES12, KeyShare, Secret, Suite12
+from tlsfast.crypto import SUITES12, Secret, Suite12
 from tlsfast.errors import HandshakeFailure
 from tlsfast.handshake import auth, auth12, keys12, resume12
 from tlsfast.handshake.flow import Established12, Flow, Handshake, Step, expect
 from tlsfast.handshake.keys12 import CLIENT_FINISHED, SERVER_FINISHED
 from tlsfast.handshake.negotiate import Choice12, choose12
 from tlsfast.handshake.premaster import decrypt_premaster
+from tlsfast.keyshare import KeyShare
 from tlsfast.messages.extensions import ServerHelloExtensions
 from tlsfast.messages.handshake import CertificateVerify, ClientHello, ServerHello
 from tlsfast.messages.handshake12 import (

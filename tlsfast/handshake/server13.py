@@ -15,6 +15,7 @@ from tlsfast.events import HandshakeCompleted
 from tlsfast.handshake import auth, keys13, resume
 from tlsfast.handshake.flow import Established13, Flow, Handshake, Step, expect
 from tlsfast.handshake.negotiate import choose_alpn, choose_credential, choose_group, choose_suite
+from tlsfast.keyshare import answer_key_share
 from tlsfast.messages.extensions import (
     CertificateRequestExtensions,
     EncryptedExtensionsBlock,
@@ -213,7 +214,7 @@ def answer_hello(
 ) -> keys13.HandshakeSecrets:
     """ServerHello (RFC 8446, 4.1.3) and the handshake secrets."""
     share = next(entry for entry in hello.extensions.key_share or () if entry.group == choice.group)
-    public, shared = crypto.answer_key_share(choice.group, share.key_exchange)
+    public, shared = answer_key_share(choice.group, share.key_exchange)
     extensions = ServerHelloExtensions(
         pre_shared_key=None if session is None else session.index,
         key_share=KeyShareEntry(choice.group, public),
