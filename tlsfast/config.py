@@ -72,11 +72,16 @@ _CHACHA20_12: Final = (
 )
 
 
+# Where the order of the suites was left to one of these, a server lets a client that leads with ChaCha20 have it (negotiate.common_suites).
+DEFAULT_ORDERS: Final = (
+    (*_AES, *_CHACHA20, *_AES_12, *_CHACHA20_12),
+    (*_CHACHA20, *_AES, *_CHACHA20_12, *_AES_12),
+)
+
+
 def default_suites() -> tuple[CipherSuite, ...]:
     """AES first where the CPU has instructions for it, else ChaCha20 first; static RSA never."""
-    if crypto.has_aes():
-        return *_AES, *_CHACHA20, *_AES_12, *_CHACHA20_12
-    return *_CHACHA20, *_AES, *_CHACHA20_12, *_AES_12
+    return DEFAULT_ORDERS[0 if crypto.has_aes() else 1]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -257,7 +262,9 @@ class ServerConfig(Config):
     None for no resumption; by default each configuration has one of its own. ticket_count: tickets sent after a full handshake.
     on_client_hello: called with the ClientHello, answers another ServerConfig or None; or ASK. strict_sni: refuse names that no credential
     serves, in place of the first credential. early_data_budget: bytes of refused early data that are skipped (RFC 8446, 4.2.10).
-    retry_cookie: put a cookie into HelloRetryRequest. session_store: where TLS 1.2 sessions are kept by id (a SessionStore; None: nowhere; ASK)."""
+    retry_cookie: put a cookie into HelloRetryRequest. session_store: where TLS 1.2 sessions are kept by id (a SessionStore; None: nowhere; ASK).
+    tickets and session_store that raise cost a resumption, never a handshake: the observer is told. cipher_suites left to its default yields to a
+    client that leads with ChaCha20-Poly1305."""
 
     client_auth: Literal["required", "optional"] | None = None
     tickets: Keyring | Literal[_Marker.default] | None = DEFAULT

@@ -135,7 +135,10 @@ class Handshake:
         """RFC 5246, 7.2.2: any connection terminated with a fatal alert MUST NOT be resumed; RFC 8446, 6: tickets' PSKs SHOULD be discarded."""
         undo, self._undo = self._undo, []
         for each in undo:
-            each()
+            try:
+                each()
+            except Exception as error:  # a store on another machine that is away: the alert goes out all the same
+                self.decided("session store failed", error)
 
     # ---- Sending ----
 

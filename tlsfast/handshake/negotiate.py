@@ -3,16 +3,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from tlsfast.certificates.names import printable
-from tlsfast.config import ServerConfig
+from tlsfast.config import DEFAULT_ORDERS, ServerConfig
 from tlsfast.credentials import Credential
 from tlsfast.crypto import SUITES, SUITES12
 from tlsfast.errors import HandshakeFailure, NoApplicationProtocol, UnrecognizedName
 from tlsfast.messages.handshake import ClientHello
 from tlsfast.registry import CipherSuite, NamedGroup, SignatureScheme
+
+CHACHA20 = (
+    CipherSuite.TLS_CHACHA20_POLY1305_SHA256,
+    CipherSuite.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+    CipherSuite.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+)
 
 # Of what a client offers, in the words of an error.
 MOST_NAMED = 24
@@ -27,11 +33,23 @@ def names(kind: type[CipherSuite] | type[NamedGroup] | type[SignatureScheme], nu
     return ", ".join(listed + more) or "none"
 
 
+def common_suites(config: ServerConfig, hello: ClientHello, table: Collection[int]) -> list[CipherSuite]:
+    """The suites of a version's table that both sides have, in our order.
+
+    An order that was left to its default follows the hardware of both sides: AES first where this processor has instructions for it, and
+    ChaCha20-Poly1305 first for a client that leads with it, because it has none. An order that was named stands."""
+    common = [suite for suite in config.cipher_suites if suite in table and suite in hello.cipher_suites]
+    # what the client does not share, as the values of RFC 8701, says nothing of its hardware
+    leads = next((each for each in hello.cipher_suites if each in common), None)
+    if leads in CHACHA20 and config.cipher_suites in DEFAULT_ORDERS:
+        common.sort(key=lambda suite: suite not in CHACHA20)  # stable
+    return common
+
+
 def choose_suite(config: ServerConfig, hello: ClientHello) -> CipherSuite:
-    """The first of our suites that the client offers."""
-    for suite in config.cipher_suites:
-        if suite in SUITES and suite in hello.cipher_suites:
-            return suite
+    """The first suite in common."""
+    if common := common_suites(config, hello, SUITES):
+        return common[0]
     raise HandshakeFailure(
         f"no cipher suite in common: the client offers {names(CipherSuite, hello.cipher_suites)}; enabled here are "
         f"{names(CipherSuite, config.cipher_suites)}",
@@ -114,7 +132,7 @@ class Choice12:
 
 
 def choose12(config: ServerConfig, hello: ClientHello) -> Choice12:
-    """The first of our suites that the client offers and for which there is a certificate, and for ECDHE a group and a signature scheme."""
+    """The first suite in common for which there is a certificate, and for ECDHE a group and a signature scheme."""
     supported = hello.extensions.supported_groups
     # RFC 8422, 4: without the extension the server is free to choose; P-256 is what every such client has
     common = [
@@ -124,9 +142,7 @@ def choose12(config: ServerConfig, hello: ClientHello) -> Choice12:
     ]
     offered = hello.extensions.signature_algorithms or ()
     serving = candidates(config, hello)
-    for suite in config.cipher_suites:
-        if suite not in SUITES12 or suite not in hello.cipher_suites:
-            continue
+    for suite in common_suites(config, hello, SUITES12):
         terms = SUITES12[suite]
         for credential in serving:
             if credential.auth12 != terms.auth or not credential.allows(terms.exchange):

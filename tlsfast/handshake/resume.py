@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ParamSpec, TypeVar
 
 from tlsfast import crypto
 from tlsfast.config import ServerConfig
@@ -20,6 +22,20 @@ from tlsfast.sessions import TicketState
 
 # Identities that are tried (each costs an AEAD): a client with more has more tickets than sense.
 _MAX_IDENTITIES = 8
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def unless_it_raises(hs: Handshake, what: str, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R | None:
+    """What a keyring or store answers; None when it raises. Sessions only save time: without them the handshake is a full one, and the observer
+    is told why."""
+    try:
+        return call(*args, **kwargs)
+    except Exception as error:
+        hs.decided(f"{what} failed", error)
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +57,7 @@ def find_session(
         return None
     algorithm = SUITES[suite].hash
     for index, identity in enumerate(offered.identities[:_MAX_IDENTITIES]):
-        opened = config.keyring.open(identity.identity)
+        opened = unless_it_raises(hs, "keyring", config.keyring.open, identity.identity)
         state = TicketState.decode(opened[1]) if opened is not None else None
         if (
             opened is None
@@ -119,5 +135,8 @@ def send_tickets(
         encoded = state.encode()
         if encoded is None:  # the client's chain is too long for a ticket
             return
-        ticket = config.keyring.seal(crypto.resumption_psk(algorithm, resumption_master, nonce), encoded)
+        psk = crypto.resumption_psk(algorithm, resumption_master, nonce)
+        ticket = unless_it_raises(hs, "keyring", config.keyring.seal, psk, encoded)
+        if ticket is None:
+            return
         hs.send_unhashed(NewSessionTicket(config.keyring.lifetime_hint, age_add, nonce, ticket))

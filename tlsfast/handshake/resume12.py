@@ -16,7 +16,7 @@ from tlsfast.handshake import auth
 from tlsfast.handshake.flow import Handshake, Step, ask
 from tlsfast.handshake.keys12 import Session12
 from tlsfast.handshake.negotiate import Choice12
-from tlsfast.handshake.resume import same_peer_and_policy
+from tlsfast.handshake.resume import same_peer_and_policy, unless_it_raises
 from tlsfast.messages.handshake import ClientHello
 from tlsfast.messages.handshake12 import NewSessionTicket12
 from tlsfast.registry import TLSVersion
@@ -37,8 +37,8 @@ def find_session(hs: Handshake, config: ServerConfig, hello: ClientHello, choice
     sealed, keyring, session_id = hello.extensions.session_ticket, config.keyring, b""
     if not sealed:
         session_id, keyring = hello.legacy_session_id, config.store_keyring
-        sealed = yield from look_up(config, session_id)
-    opened = keyring.open(sealed) if sealed and keyring is not None else None
+        sealed = yield from look_up(hs, config, session_id)
+    opened = unless_it_raises(hs, "keyring", keyring.open, sealed) if sealed and keyring is not None else None
     state = TicketState.decode(opened[1]) if opened is not None else None
     if opened is None or state is None or not acceptable(hs, config, hello, choice, state, keyring):
         return None
@@ -50,14 +50,16 @@ def find_session(hs: Handshake, config: ServerConfig, hello: ClientHello, choice
     return Old(opened[0], state, session_id)
 
 
-def look_up(config: ServerConfig, session_id: bytes) -> Step[bytes | None]:
+def look_up(hs: Handshake, config: ServerConfig, session_id: bytes) -> Step[bytes | None]:
     """The sealed session of the store."""
     if not session_id or config.session_store is None:
         return None
     if config.session_store is ASK:
         found: bytes | None = yield from ask(FindSession(session_id))
         return found
-    return config.store.get(session_id) if config.store is not None else None
+    if config.store is None:
+        return None
+    return unless_it_raises(hs, "session store", config.store.get, session_id)
 
 
 def acceptable(
@@ -114,10 +116,12 @@ def keep(
     )
     encoded, keyring = state.encode(), config.store_keyring
     if session_id and keyring is not None and encoded is not None:
-        sealed = keyring.seal(session.master, encoded)
+        sealed = unless_it_raises(hs, "keyring", keyring.seal, session.master, encoded)
+        if sealed is None:
+            return state
         if config.store is not None:
-            config.store.put(session_id, sealed, keyring.lifetime_hint)
-            kept(hs, config, session_id)
+            kept(hs, config, session_id)  # before put, which may raise when it has done its work
+            unless_it_raises(hs, "session store", config.store.put, session_id, sealed, keyring.lifetime_hint)
         else:
             yield from ask(KeepSession(session_id, sealed, keyring.lifetime_hint))
     return state
@@ -129,11 +133,15 @@ def kept(hs: Handshake, config: ServerConfig, session_id: bytes) -> None:
         hs.kept(partial(config.store.discard, session_id))
 
 
-def ticket(config: ServerConfig, session: Session12, state: TicketState) -> NewSessionTicket12:
-    """A ticket for the session; empty (RFC 5077, 3.3) when the client's chain is too long for one. A resumed session keeps its time of issue, and
-    what is left of its lifetime is what the client is told."""
+def ticket(hs: Handshake, config: ServerConfig, session: Session12, state: TicketState) -> NewSessionTicket12:
+    """A ticket for the session; empty (RFC 5077, 3.3) when there is none: the client's chain is too long, or the keyring raised.
+
+    A resumed session keeps its time of issue, and what is left of its lifetime is what the client is told."""
     encoded, keyring = state.encode(), config.keyring
-    if keyring is None or encoded is None:
+    sealed = None
+    if keyring is not None and encoded is not None:
+        sealed = unless_it_raises(hs, "keyring", keyring.seal, session.master, encoded)
+    if keyring is None or sealed is None:
         return NewSessionTicket12(0, b"")
     left = round(state.issued_at + keyring.lifetime_hint - time.time())
-    return NewSessionTicket12(max(1, min(left, keyring.lifetime_hint)), keyring.seal(session.master, encoded))
+    return NewSessionTicket12(max(1, min(left, keyring.lifetime_hint)), sealed)

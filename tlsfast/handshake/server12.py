@@ -88,7 +88,7 @@ def server_flow12(hs: Handshake, config: ServerConfig, hello: ClientHello) -> Fl
     completed = auth12.completed(hs, choice.suite, choice.alpn, peer.chain, peer.verified, group=group, scheme=scheme)
     state = yield from resume12.keep(hs, config, choice, completed, session, peer.expires_at, session_id)
     if sends_ticket(config, hello):
-        hs.send(resume12.ticket(config, session, state))
+        hs.send(resume12.ticket(hs, config, session, state))
     hs.send_change_cipher_spec()
     hs.write_with12(choice.suite, key_block, client=False)
     key_block.wipe()
@@ -104,7 +104,7 @@ def resume(hs: Handshake, config: ServerConfig, hello: ClientHello, choice: Choi
     hs.derived("CLIENT_RANDOM", old.master)
     key_block = session.key_block()
     if sends_ticket(config, hello):
-        hs.send(resume12.ticket(config, session, old.state))
+        hs.send(resume12.ticket(hs, config, session, old.state))
     hs.send_change_cipher_spec()
     hs.write_with12(choice.suite, key_block, client=False)
     finished = keys12.send_finished(hs, session, SERVER_FINISHED)
