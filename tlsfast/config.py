@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Final, Literal, Self
@@ -34,6 +34,8 @@ DEFAULT: Final = _Marker.default
 ASK: Final = _Marker.ask
 
 Observer = Callable[[Observation], object]
+# verify, on_client_hello and an external credential's signer may be coroutine functions: then tlsfast.aio alone can answer them.
+ClientHelloHook = Callable[[Any], "ServerConfig | None | Coroutine[Any, Any, ServerConfig | None]"]
 
 SIGNATURE_SCHEMES_13: Final = (
     SignatureScheme.ecdsa_secp256r1_sha256,
@@ -269,7 +271,7 @@ class ServerConfig(Config):
     client_auth: Literal["required", "optional"] | None = None
     tickets: Keyring | Literal[_Marker.default] | None = DEFAULT
     ticket_count: int = 2
-    on_client_hello: Callable[[Any], ServerConfig | None] | Literal[_Marker.ask] | None = None
+    on_client_hello: ClientHelloHook | Literal[_Marker.ask] | None = None
     strict_sni: bool = False
     early_data_budget: int = 16 * 1024
     retry_cookie: bool = False

@@ -19,6 +19,7 @@ from tlsfast.handshake.client import client_flow
 from tlsfast.handshake.flow import Established, Established13
 from tlsfast.handshake.server import server_flow
 from tlsfast.messages.handshake import Expected
+from tlsfast.record import ReceiveBuffer
 from tlsfast.registry import ContentType, KeyUpdateRequest
 
 # Wire bytes kept undecrypted while a question waits for its answer; more than this is the caller's fault: it should stop reading.
@@ -83,6 +84,26 @@ class Connection(Driver):
                 )
             self._reader.feed(data)
             return self._guarded(self._pump)
+
+    def receive_from(self, buffer: ReceiveBuffer, length: int, waiting: int = 0) -> list[Event]:
+        """receive_data for a transport that shares one buffer among connections: open straight from its first length bytes.
+
+        waiting: how many of them copy_waiting laid there before the transport read. The buffer is free again when this returns or raises."""
+        reader = self._reader
+        if self._question is not None or self._failure is not None or waiting != reader.buffered:
+            return self.receive_data(buffer.view[waiting:length])
+        with self._alone():
+            if self._peer_closed or self._canceled:
+                return []
+            reader.lend(buffer, length, waiting)
+            try:
+                return self._guarded(self._pump)
+            finally:
+                reader.keep()
+
+    def copy_waiting(self, view: memoryview) -> int:
+        """Copy the bytes of an unfinished record to the beginning of view, where receive_from finds them; tell how many."""
+        return 0 if self._question is not None else self._reader.copy_waiting(view)
 
     def receive_eof(self) -> list[Event]:
         """The peer's stream ended. After close_notify there is nothing to say; without it Truncated is raised: data may be missing."""
@@ -196,6 +217,11 @@ class Connection(Driver):
             ask = request_peer and not self._update_requested
             self._update_requested = self._update_requested or ask
             self._change_key(KeyUpdateRequest.update_requested if ask else KeyUpdateRequest.update_not_requested)
+
+    def seal(self, data: bytes | bytearray | memoryview) -> bytes:
+        """send_data and data_to_send in one: the bytes for the peer, data last."""
+        self.send_data(data)
+        return self._writer.take()
 
     def _change_key(self, request: KeyUpdateRequest) -> None:
         """Send a KeyUpdate; the lock is held. An observer that raises ends the connection, as it does everywhere."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,12 +29,13 @@ from tlsfast.certificates.names import (
     printable,
 )
 from tlsfast.certificates.signatures import verify_signature
-from tlsfast.errors import ApiMisuse, ConfigurationError
+from tlsfast.errors import ApiMisuse, ConfigurationError, InternalError
 from tlsfast.registry import SignatureScheme
 
 __all__ = ["Credential", "Signer", "verify_signature"]
 
-Signer = Callable[[SignatureScheme, bytes], bytes]
+# A coroutine function serves asyncio alone: its answer comes by way of a Sign request.
+Signer = Callable[[SignatureScheme, bytes], bytes | Coroutine[Any, Any, bytes]]
 # A certificate, a list of them, or where they are kept.
 ChainSource = pem.Source | x509.Certificate | Sequence["x509.Certificate | bytes"]
 KeySource = pem.Source | PrivateKeyTypes
@@ -136,7 +137,10 @@ class Credential:
             raise ApiMisuse(
                 f"the credential {describe_subject(self.leaf)} has no signer: answer the connection's Sign event"
             )
-        return self.signer(scheme, data)
+        signature = self.signer(scheme, data)
+        if not isinstance(signature, bytes):
+            raise InternalError(f"the signer answered {type(signature).__name__}, not bytes")
+        return signature
 
     def allows(self, exchange: signatures12.Exchange) -> bool:
         """Tell whether the certificate may do a TLS 1.2 key exchange, "ecdhe" or "rsa" (RFC 5246, 7.4.2)."""

@@ -26,6 +26,8 @@ from tlsfast.registry import ContentType
 # One call opens or seals at most this much; the scratch buffer below bounds it. Larger pieces cost fewer joins, whose pages are new each time.
 PIECE: Final = 1024 * 1024
 _ROOM: Final = PIECE + 16640 + 256
+# The largest record on the wire (RFC 5246, 6.2.3), with its header.
+_RECORD: Final = 5 + 2**14 + 2048
 # A sealed piece: its records' headers, inner types and tags, for the smallest record_size_limit (64) too.
 _SEALED_ROOM: Final = PIECE + 29 * (PIECE // 4096 + 2)
 
@@ -59,6 +61,16 @@ _record_open = lib.tf_record_open
 _record_seal = lib.tf_record_seal
 
 
+class ReceiveBuffer:
+    """Memory that a transport reads wire bytes into, for any number of connections in turn: RecordReader.lend opens records straight from it."""
+
+    __slots__ = ("pointer", "view")
+
+    def __init__(self, size: int) -> None:
+        self.view = memoryview(bytearray(size))
+        self.pointer: Any = _from_buffer(self.view)
+
+
 # What one call opened: application data, then the type (0: none) and content of at most one record that is not, and whether that one was protected.
 Opened = tuple[bytes, int, bytes, bool]
 
@@ -66,11 +78,12 @@ Opened = tuple[bytes, int, bytes, bool]
 class RecordReader:
     """Opens the peer's records. Bytes that make no whole record yet stay here, at most one record's worth once drained."""
 
-    __slots__ = ("_buffer", "_context", "_later", "_need", "_offset", "buffered", "suite", "traffic_secret")
+    __slots__ = ("_buffer", "_context", "_later", "_lent", "_need", "_offset", "buffered", "suite", "traffic_secret")
 
     def __init__(self) -> None:
         self._context = owned(lib.tf_record_reader_new(), lib.tf_record_reader_free)
         self._buffer = b""
+        self._lent: ReceiveBuffer | None = None  # in place of _buffer, until keep()
         self._offset = 0
         self._later: list[bytes] = []  # what came after the buffer: joined to it once the next record is whole
         self._need = 0  # bytes that the next record lacks
@@ -88,7 +101,33 @@ class RecordReader:
         self.buffered += len(wire)
         self._need -= len(wire)
 
+    def copy_waiting(self, view: memoryview) -> int:
+        """Copy the waiting wire bytes to the beginning of view, if they are no more than a record's worth, and tell how many."""
+        if not 0 < self.buffered <= _RECORD:
+            return 0
+        self._join()
+        view[: self.buffered] = memoryview(self._buffer)[self._offset :]
+        return self.buffered
+
+    def lend(self, buffer: ReceiveBuffer, length: int, waiting: int) -> None:
+        """Open from the first length bytes of a buffer that others use too, until keep(); its first waiting ones are those of copy_waiting."""
+        if waiting != self.buffered:
+            self.feed(buffer.view[waiting:length])
+            return
+        self._later.clear()
+        self._lent, self._offset, self.buffered = buffer, 0, length
+        self._need += waiting - length
+
+    def keep(self) -> None:
+        """The lent buffer goes back: copy what makes no whole record yet."""
+        lent = self._lent
+        if lent is not None:
+            self._lent = None
+            self._buffer = bytes(lent.view[self._offset : self._offset + self.buffered]) if self.buffered else b""
+            self._offset = 0
+
     def _join(self) -> None:
+        self.keep()
         if self._later:
             self._buffer = b"".join((memoryview(self._buffer)[self._offset :], *self._later))
             self._offset = 0
@@ -106,7 +145,7 @@ class RecordReader:
         return rest
 
     def _drop(self) -> None:
-        self._buffer, self._offset, self.buffered, self._need = b"", 0, 0, 0
+        self._buffer, self._lent, self._offset, self.buffered, self._need = b"", None, 0, 0, 0
         self._later.clear()
 
     def open(self, max_records: int = 0) -> Opened | None:
@@ -115,7 +154,9 @@ class RecordReader:
         A fault that follows good data in one call is raised by the next call: the C reader answers it for ever."""
         if self._need > 0 or not self.buffered:
             return None
-        self._join()
+        lent = self._lent
+        if lent is None and self._later:
+            self._join()
         length = self.buffered
         scratch = _local.scratch
         if scratch.busy:
@@ -123,7 +164,9 @@ class RecordReader:
         scratch.busy = True
         try:
             r, out = scratch.opened, scratch.out
-            source = _from_buffer(self._buffer) + self._offset if self._offset else self._buffer
+            source: Any = self._buffer if lent is None else lent.pointer
+            if self._offset:
+                source = (_from_buffer(source) if lent is None else source) + self._offset
             code = _record_open(self._context, out, scratch.cap, source, length, max_records, r)
             consumed, data_len = r.consumed, r.data_len
             self._offset += consumed

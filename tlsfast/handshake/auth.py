@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 from tlsfast import crypto
 from tlsfast.certificates.names import printable
-from tlsfast.config import ASK, SIGNATURE_SCHEMES_13, ClientConfig, ServerConfig
+from tlsfast.config import SIGNATURE_SCHEMES_13, ClientConfig, ServerConfig
 from tlsfast.credentials import Credential, verify_signature
 from tlsfast.crypto import Secret, Suite
 from tlsfast.errors import (
@@ -21,7 +22,7 @@ from tlsfast.errors import (
     UnsupportedExtension,
 )
 from tlsfast.events import Sign, VerifyChain
-from tlsfast.handshake.flow import Handshake, Step, ask
+from tlsfast.handshake.flow import Handshake, Step, ask, asks
 from tlsfast.handshake.negotiate import names
 from tlsfast.messages.extensions import CertificateEntryExtensions
 from tlsfast.messages.handshake import Certificate, CertificateEntry, CertificateVerify, Finished
@@ -58,7 +59,7 @@ def send_certificate_verify(
 ) -> Step[None]:
     """Sign the transcript with the credential, or have it signed outside."""
     content = signed_content(signer, hs.transcript.digest())
-    if credential.signer is not None:
+    if credential.signer is not None and not asks(credential.signer):
         signature = credential.sign(scheme, content)
     else:
         signature = yield from ask(Sign(scheme, content, credential))
@@ -129,10 +130,11 @@ def verify_client(config: ServerConfig, chain: tuple[bytes, ...]) -> Step[Verifi
 
 def _verify_hook(config: ClientConfig | ServerConfig, question: VerifyChain) -> Step[None]:
     """Ask the hook. None or True accepts: a mistaken answer, such as an exception's class, must not pass for want of an exception raised."""
-    if config.verify is None:
+    hook: Any = config.verify
+    if hook is None:
         return
     try:
-        answer = (yield from ask(question)) if config.verify is ASK else config.verify(question)
+        answer = (yield from ask(question)) if asks(hook) else hook(question)
     except (PeerError, InternalError, ApiMisuse):
         raise
     except Exception as error:

@@ -9,14 +9,14 @@ from tlsfast.credentials import Credential
 from tlsfast.crypto import Suite12
 from tlsfast.errors import IllegalParameter, InternalError
 from tlsfast.events import HandshakeCompleted, Sign
-from tlsfast.handshake.flow import Handshake, Step, ask
+from tlsfast.handshake.flow import Handshake, Step, ask, asks
 from tlsfast.handshake.negotiate import names
 from tlsfast.registry import CipherSuite, NamedGroup, SignatureScheme, TLSVersion
 
 
 def sign(credential: Credential, scheme: SignatureScheme, data: bytes) -> Step[bytes]:
     """Sign with the credential, or have it signed outside."""
-    if credential.signer is not None:
+    if credential.signer is not None and not asks(credential.signer):
         return credential.sign(scheme, data)
     signature = yield from ask(Sign(scheme, data, credential))
     if not isinstance(signature, bytes):

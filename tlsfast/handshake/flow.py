@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar, overload
 
 from tlsfast import crypto
-from tlsfast.config import Config
+from tlsfast.config import ASK, Config
 from tlsfast.crypto import Secret, Suite
 from tlsfast.errors import InternalError, UnexpectedMessage
 from tlsfast.events import (
@@ -84,6 +85,15 @@ def expect(*kinds: type[Any]) -> Step[Any]:
 def ask(request: Request) -> Step[Any]:
     """Put a question to the configuration's callable, or through an event to the caller; the answer comes back."""
     return (yield request)
+
+
+def asks(hook: object) -> bool:
+    """Whether a hook's answer comes from outside: ASK, or a coroutine function, which only a caller with an event loop can run."""
+    return (
+        hook is ASK
+        or inspect.iscoroutinefunction(hook)
+        or (callable(hook) and inspect.iscoroutinefunction(type(hook).__call__))
+    )
 
 
 class Handshake:

@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
-from tlsfast.config import ASK, ServerConfig
+from typing import Any
+
+from tlsfast.config import ServerConfig
 from tlsfast.errors import IllegalParameter, InappropriateFallback, VersionError
 from tlsfast.events import ChooseConfig
-from tlsfast.handshake.flow import Flow, Handshake, Step, ask, expect
+from tlsfast.handshake.flow import Flow, Handshake, Step, ask, asks, expect
 from tlsfast.handshake.server12 import server_flow12
 from tlsfast.handshake.server13 import server_flow13
 from tlsfast.messages.handshake import ClientHello
@@ -28,10 +30,10 @@ def server_flow(hs: Handshake, config: ServerConfig) -> Flow:
 
 def choose_config(hs: Handshake, config: ServerConfig, hello: ClientHello) -> Step[ServerConfig]:
     """Let on_client_hello choose by what the hello says; None keeps the configuration."""
-    hook = config.on_client_hello
+    hook: Any = config.on_client_hello
     if hook is None:
         return config
-    chosen: ServerConfig | None = (yield from ask(ChooseConfig(hello))) if hook is ASK else hook(hello)
+    chosen: ServerConfig | None = (yield from ask(ChooseConfig(hello))) if asks(hook) else hook(hello)
     if chosen is None:
         return config
     hs.use_config(chosen)
