@@ -35,6 +35,14 @@ static const tf_x25519_impl *const x25519[] = {
     &tf_x25519_portable,
 };
 
+static const tf_mlkem768_impl *const mlkem768[] = {
+    &tf_mlkem768_portable,
+};
+
+static const tf_keccak_x4_impl *const keccak_x4[] = {
+    &tf_keccak_x4_portable,
+};
+
 static int lacks(uint32_t needs)
 {
     return (needs & ~tf_cpu_features()) != 0;
@@ -80,6 +88,22 @@ const tf_x25519_impl *tf_dispatch_x25519(void)
     return *row;
 }
 
+const tf_mlkem768_impl *tf_dispatch_mlkem768(void)
+{
+    const tf_mlkem768_impl *const *row = mlkem768;
+    while (lacks((*row)->cpu_needs))
+        row++;
+    return *row;
+}
+
+const tf_keccak_x4_impl *tf_dispatch_keccak_x4(void)
+{
+    const tf_keccak_x4_impl *const *row = keccak_x4;
+    while (lacks((*row)->cpu_needs))
+        row++;
+    return *row;
+}
+
 const char *tf_implementation(int primitive)
 {
     switch (primitive) {
@@ -93,6 +117,10 @@ const char *tf_implementation(int primitive)
         return tf_dispatch_sha512()->name;
     case TF_PRIMITIVE_X25519:
         return tf_dispatch_x25519()->name;
+    case TF_PRIMITIVE_ML_KEM_768:
+        return tf_dispatch_mlkem768()->name;
+    case TF_PRIMITIVE_KECCAK_X4:
+        return tf_dispatch_keccak_x4()->name;
     default:
         return NULL;
     }

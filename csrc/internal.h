@@ -247,6 +247,56 @@ typedef struct {
     void (*base)(uint8_t out[32], const uint8_t scalar[32]);
 } tf_x25519_impl;
 
+/* ---- Keccak (FIPS 202), for ML-KEM alone ---- */
+
+/* Four states side by side: lane[i][s] is lane i of state s. */
+typedef struct {
+    TF_ALIGNED(32) uint64_t lane[25][4];
+} tf_keccak_x4;
+
+typedef struct {
+    const char *name;
+    uint32_t cpu_needs;
+    void (*permute)(tf_keccak_x4 *states, unsigned count); /* at least the first count states, 1..4; the others may change too */
+} tf_keccak_x4_impl;
+
+extern const uint64_t tf_keccak_iota[24]; /* keccak.c: the round constants, for every implementation */
+void tf_keccak_permute(uint64_t state[25]);
+void tf_sha3_512(uint8_t out[64], const uint8_t *in, size_t words, uint64_t last); /* in: words < 8 of 8 bytes, then `last` with the padding */
+
+/* ---- ML-KEM-768 implementations (FIPS 203) ---- */
+
+enum { TF_MLKEM_Q = 3329, TF_MLKEM_N = 256, TF_MLKEM_K = 3 };
+
+typedef struct {
+    int16_t c[TF_MLKEM_N];
+} tf_mlkem_poly;
+
+/* Arithmetic modulo q on polynomials. Coefficients are representatives of small size, not always the canonical ones: unless the text says otherwise,
+ * |c| <= q before and after. Transformed polynomials stand in an order of the implementation's own. Only `uniform` and `decode12` may let time depend
+ * on what they read: the matrix and encapsulation keys are public. */
+typedef struct {
+    const char *name;
+    uint32_t cpu_needs;
+    void (*transform)(tf_mlkem_poly *p);      /* NTT */
+    void (*transform_back)(tf_mlkem_poly *p); /* 2^16 times its inverse, to undo what multiply takes away */
+    void (*order)(tf_mlkem_poly *p);          /* from the standard's order of a transformed polynomial to ours, and back */
+    void (*multiply)(tf_mlkem_poly *r, const tf_mlkem_poly *a, size_t step, const tf_mlkem_poly *b); /* 2^-16 times sum a[i * step] b[i], i = 0..2 */
+    void (*add)(tf_mlkem_poly *r, const tf_mlkem_poly *a, int factor); /* r = 2^-16 factor r + a, |factor| <= q/2; factor 0: r + a */
+    size_t (*uniform)(tf_mlkem_poly *p, size_t have, const uint8_t *in,
+                      size_t len);                          /* SampleNTT's loop over len = 24n bytes: coefficients now, <= 256 */
+    void (*noise)(tf_mlkem_poly *p, const uint8_t in[128]); /* SamplePolyCBD, eta = 2 */
+    /* ByteEncode and ByteDecode of 12 bits; with compression before, or decompression after, for 10, 4 and 1. */
+    void (*encode12)(uint8_t out[384], const tf_mlkem_poly *p);
+    void (*encode10)(uint8_t out[320], const tf_mlkem_poly *p);
+    void (*encode4)(uint8_t out[128], const tf_mlkem_poly *p);
+    void (*encode1)(uint8_t out[32], const tf_mlkem_poly *p);
+    int (*decode12)(tf_mlkem_poly *p, const uint8_t in[384]); /* non-zero if a coefficient is not below q */
+    void (*decode10)(tf_mlkem_poly *p, const uint8_t in[320]);
+    void (*decode4)(tf_mlkem_poly *p, const uint8_t in[128]);
+    void (*decode1)(tf_mlkem_poly *p, const uint8_t in[32]);
+} tf_mlkem768_impl;
+
 /* ---- dispatch.c: the best implementation whose needs the CPU meets ---- */
 
 const tf_aead_impl *tf_dispatch_aes_gcm(void);
@@ -254,11 +304,15 @@ const tf_aead_impl *tf_dispatch_chacha20_poly1305(void);
 const tf_sha256_impl *tf_dispatch_sha256(void);
 const tf_sha512_impl *tf_dispatch_sha512(void);
 const tf_x25519_impl *tf_dispatch_x25519(void);
+const tf_mlkem768_impl *tf_dispatch_mlkem768(void);
+const tf_keccak_x4_impl *tf_dispatch_keccak_x4(void);
 
 extern const tf_aead_impl tf_aes_gcm_portable, tf_chacha20_poly1305_portable;
 extern const tf_sha256_impl tf_sha256_portable;
 extern const tf_sha512_impl tf_sha512_portable;
 extern const tf_x25519_impl tf_x25519_portable; /* 64-bit limbs where the compiler has __int128, else 32-bit limbs */
+extern const tf_mlkem768_impl tf_mlkem768_portable;
+extern const tf_keccak_x4_impl tf_keccak_x4_portable;
 #if defined(TF_X86_64)
 extern const tf_aead_impl tf_aes_gcm_aesni, tf_aes_gcm_vaes512;
 extern const tf_sha256_impl tf_sha256_shani;

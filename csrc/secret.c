@@ -52,6 +52,23 @@ int tf_secret_reveal(const tf_secret *secret, uint8_t *out, size_t len)
     return TF_OK;
 }
 
+int tf_secret_join(tf_secret *out, const tf_secret *a, const tf_secret *b)
+{
+    tf_secret joined = *a;
+    int rc = TF_ERR_ARGUMENT;
+    if (a->len + b->len <= TF_SECRET_MAX) {
+        memcpy(joined.bytes + a->len, b->bytes, b->len);
+        joined.len += b->len;
+        rc = TF_OK;
+    }
+    if (rc)
+        tf_secret_wipe(out);
+    else
+        *out = joined;
+    tf_secret_wipe(&joined);
+    return rc;
+}
+
 int tf_equal(const uint8_t *a, const uint8_t *b, size_t len)
 {
     uint64_t differ = tf_mask_nonzero(tf_diff(a, b, len));

@@ -15,8 +15,8 @@ enum {
     TF_ERR_RECORD_OVERFLOW = -5,    /* RFC 8446, 5.1, 5.2, 5.4; RFC 8449, 4: a record longer than allowed */
     TF_ERR_UNEXPECTED_MESSAGE = -6, /* RFC 8446, 5: a record type, an empty fragment or an all-zero inner plaintext out of place */
     TF_ERR_NOT_TLS = -7,            /* the first byte is no TLS content type: another protocol is spoken here */
-    TF_ERR_PEER_KEY = -8,           /* a peer's public key that gives the all-zero shared secret (RFC 8446, 7.4.2) */
-    TF_ERR_EXHAUSTED = -9           /* the sequence number or the AEAD's usage limit is spent (RFC 8446, 5.3, 5.5) */
+    TF_ERR_PEER_KEY = -8, /* a peer's public key that gives the all-zero shared secret (RFC 8446, 7.4.2), or is no ML-KEM key (FIPS 203, 7.2) */
+    TF_ERR_EXHAUSTED = -9 /* the sequence number or the AEAD's usage limit is spent (RFC 8446, 5.3, 5.5) */
 };
 
 /* ---- CPU features and dispatch ---- */
@@ -35,7 +35,15 @@ enum {
     TF_CPU_ARM_SHA512 = 1 << 10
 };
 
-enum { TF_PRIMITIVE_AES_GCM = 0, TF_PRIMITIVE_CHACHA20_POLY1305 = 1, TF_PRIMITIVE_SHA256 = 2, TF_PRIMITIVE_SHA512 = 3, TF_PRIMITIVE_X25519 = 4 };
+enum {
+    TF_PRIMITIVE_AES_GCM = 0,
+    TF_PRIMITIVE_CHACHA20_POLY1305 = 1,
+    TF_PRIMITIVE_SHA256 = 2,
+    TF_PRIMITIVE_SHA512 = 3,
+    TF_PRIMITIVE_X25519 = 4,
+    TF_PRIMITIVE_ML_KEM_768 = 5,
+    TF_PRIMITIVE_KECCAK_X4 = 6
+};
 
 /* The TF_CPU_* bits of this processor, less those that tf_cpu_limit hides. */
 uint32_t tf_cpu_features(void);
@@ -54,11 +62,12 @@ tf_secret *tf_secret_new(void); /* empty: length 0 */
 void tf_secret_free(tf_secret *secret);
 void tf_secret_wipe(tf_secret *secret); /* back to empty */
 size_t tf_secret_length(const tf_secret *secret);
-int tf_secret_set(tf_secret *secret, const uint8_t *in, size_t len);     /* len <= TF_SECRET_MAX; the caller's copy is the caller's to wipe */
-int tf_secret_random(tf_secret *secret, size_t len);                     /* len bytes from the kernel */
-int tf_secret_reveal(const tf_secret *secret, uint8_t *out, size_t len); /* len must be its length: key logs, exporters, traces, tests */
-int tf_random(uint8_t *out, size_t len);                                 /* public randomness (hello.random, session ids) from the kernel */
-int tf_equal(const uint8_t *a, const uint8_t *b, size_t len);            /* 1 or 0, in constant time */
+int tf_secret_set(tf_secret *secret, const uint8_t *in, size_t len);        /* len <= TF_SECRET_MAX; the caller's copy is the caller's to wipe */
+int tf_secret_random(tf_secret *secret, size_t len);                        /* len bytes from the kernel */
+int tf_secret_reveal(const tf_secret *secret, uint8_t *out, size_t len);    /* len must be its length: key logs, exporters, traces, tests */
+int tf_secret_join(tf_secret *out, const tf_secret *a, const tf_secret *b); /* a | b, at most TF_SECRET_MAX bytes; out may be a or b */
+int tf_random(uint8_t *out, size_t len);                                    /* public randomness (hello.random, session ids) from the kernel */
+int tf_equal(const uint8_t *a, const uint8_t *b, size_t len);               /* 1 or 0, in constant time */
 
 /* ---- Hashes (FIPS 180-4) ---- */
 
@@ -107,6 +116,25 @@ int tf_x25519_generate(tf_secret *private_key, uint8_t *public_key);
 int tf_x25519_public(uint8_t *public_key, const tf_secret *private_key);
 /* shared = X25519(private_key, peer_public[32]). TF_ERR_PEER_KEY and an empty secret when it is all zero. shared may be private_key. */
 int tf_x25519_exchange(tf_secret *shared, const tf_secret *private_key, const uint8_t *peer_public);
+
+/* ---- ML-KEM-768 (FIPS 203) ---- */
+
+enum { TF_MLKEM768_EK = 1184 /* encapsulation key */, TF_MLKEM768_CT = 1088 /* ciphertext */, TF_MLKEM768_SEED = 64 /* d | z */ };
+
+/* A decapsulation key in expanded form (matrix, secret vector): it never becomes bytes, and decapsulation expands nothing again. */
+typedef struct tf_mlkem768_key tf_mlkem768_key;
+
+tf_mlkem768_key *tf_mlkem768_key_new(void); /* empty */
+void tf_mlkem768_key_free(tf_mlkem768_key *key);
+void tf_mlkem768_key_wipe(tf_mlkem768_key *key); /* back to empty */
+/* A fresh key pair from the kernel's randomness: ek[TF_MLKEM768_EK] goes to the peer. */
+int tf_mlkem768_generate(tf_mlkem768_key *key, uint8_t *ek);
+/* shared (32 bytes) and ct[TF_MLKEM768_CT] for the peer's ek[TF_MLKEM768_EK]. TF_ERR_PEER_KEY when a coefficient of ek is not below q (FIPS
+ * 203, 7.2). */
+int tf_mlkem768_encapsulate(tf_secret *shared, uint8_t *ct, const uint8_t *ek);
+/* shared (32 bytes) from ct[TF_MLKEM768_CT]. A ciphertext that was not made for this key gives a secret that nobody else knows, and no error (FIPS
+ * 203, 6.3). TF_ERR_ARGUMENT for an empty key. */
+int tf_mlkem768_decapsulate(tf_secret *shared, const tf_mlkem768_key *key, const uint8_t *ct);
 
 /* ---- Record protection (RFC 8446, 5; RFC 8449) ---- */
 
@@ -209,7 +237,7 @@ int tf_premaster_select(tf_secret *premaster, const uint8_t *decrypted, size_t l
 int tf_record_reader_set_key12(tf_record_reader *reader, int aead, const tf_secret *key_block, int client);
 int tf_record_writer_set_key12(tf_record_writer *writer, int aead, const tf_secret *key_block, int client);
 
-/* ---- For test vectors and micro-benchmarks alone: the only calls that take a nonce ---- */
+/* ---- For test vectors and micro-benchmarks alone: the only calls that take a nonce or a seed ---- */
 
 /* out takes len + 16 bytes. In place (out == in) is allowed. key: 16 or 32 bytes as the AEAD says; nonce: 12. */
 int tf_test_aead_seal(int aead, uint8_t *out, const uint8_t *key, const uint8_t *nonce, const uint8_t *aad, size_t aad_len, const uint8_t *in,
@@ -217,3 +245,6 @@ int tf_test_aead_seal(int aead, uint8_t *out, const uint8_t *key, const uint8_t 
 /* in: ciphertext and tag, len >= 16; out takes len - 16 bytes, zeroed on TF_ERR_BAD_RECORD_MAC. In place is allowed. */
 int tf_test_aead_open(int aead, uint8_t *out, const uint8_t *key, const uint8_t *nonce, const uint8_t *aad, size_t aad_len, const uint8_t *in,
                       size_t len);
+/* ML-KEM-768 with the randomness given: seed[TF_MLKEM768_SEED] is d | z, m[32] the message. */
+int tf_test_mlkem768_generate(tf_mlkem768_key *key, uint8_t *ek, const uint8_t *seed);
+int tf_test_mlkem768_encapsulate(tf_secret *shared, uint8_t *ct, const uint8_t *ek, const uint8_t *m);

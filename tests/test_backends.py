@@ -8,7 +8,19 @@ from collections.abc import Iterator
 
 import backends
 import pytest
-from backends import AES_GCM, ALL_BITS, CHACHA20_POLY1305, PRIMITIVES, SHA256, SHA512, X25519, ffi, lib
+from backends import (
+    AES_GCM,
+    ALL_BITS,
+    CHACHA20_POLY1305,
+    KECCAK_X4,
+    ML_KEM_768,
+    PRIMITIVES,
+    SHA256,
+    SHA512,
+    X25519,
+    ffi,
+    lib,
+)
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -64,6 +76,8 @@ PORTABLE_NAMES = {
     SHA256: "sha256_portable",
     SHA512: "sha512_portable",
     X25519: "x25519_portable",
+    ML_KEM_768: "mlkem768_portable",
+    KECCAK_X4: "keccak_x4_portable",
 }
 
 

@@ -104,6 +104,13 @@ class Secret:
         check(lib.tf_secret_random(secret.handle, length), "Secret.random")
         return secret
 
+    @classmethod
+    def join(cls, first: Secret, second: Secret) -> Self:
+        """One secret after the other, at most 256 bytes together."""
+        secret = cls()
+        check(lib.tf_secret_join(secret.handle, first.handle, second.handle), "Secret.join")
+        return secret
+
     def __len__(self) -> int:
         return int(lib.tf_secret_length(self.handle))
 
@@ -320,7 +327,15 @@ def ticket_open(key: Secret, ticket: bytes) -> tuple[Secret, bytes]:
 
 def implementations() -> dict[str, str]:
     """The C implementation that new contexts get on this CPU, by primitive."""
-    names = {"AES-GCM": 0, "ChaCha20-Poly1305": 1, "SHA-256": 2, "SHA-512": 3, "X25519": 4}
+    names = {
+        "AES-GCM": 0,
+        "ChaCha20-Poly1305": 1,
+        "SHA-256": 2,
+        "SHA-512": 3,
+        "X25519": 4,
+        "ML-KEM-768": 5,
+        "Keccak": 6,
+    }
     return {name: ffi.string(lib.tf_implementation(number)).decode() for name, number in names.items()}
 
 

@@ -10,8 +10,8 @@ GCC=${CT_GCC:-gcc}
 CLANG=${CT_CLANG:-$(command -v clang-16 || command -v clang || echo clang-16)}
 FOUND=9 # the exit status of both tools when they have something to report
 PORTABLE=0 AESNI=1 SHANI=2 BOTH=3 IFMA=60 VAES512=b1 # TF_CPU_* masks in hexadecimal
-PROGRAMS="ct_aead ct_hash_kdf ct_x25519 ct_ticket ct_record"
-PRIMITIVES="aes_gcm aes_gcm_tag chacha20_poly1305 chacha20_poly1305_tag sha256 sha512 x25519 x25519_base"
+PROGRAMS="ct_aead ct_hash_kdf ct_x25519 ct_mlkem768 ct_ticket ct_record"
+PRIMITIVES="aes_gcm aes_gcm_tag chacha20_poly1305 chacha20_poly1305_tag sha256 sha512 x25519 x25519_base mlkem768_ntt keccak_x4"
 failures=0
 
 for tool in "$GCC" "$CLANG" valgrind objdump; do
