@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """tlsfast: TLS 1.3 for Python, client and server. The public names, and nothing else."""
 
+from tlsfast.certificates.chaincache import ChainCache
 from tlsfast.config import ASK, ClientConfig, ServerConfig
 from tlsfast.connection import ClientConnection, ServerConnection
 from tlsfast.credentials import Credential
@@ -36,6 +37,7 @@ __all__ = [
     "AlertReceived",
     "ApiMisuse",
     "CertificateError",
+    "ChainCache",
     "ChooseConfig",
     "CipherSuite",
     "ClientConfig",

@@ -11,6 +11,7 @@ from enum import Enum
 from typing import Any, Final, Literal, Self
 
 from tlsfast import crypto
+from tlsfast.certificates.chaincache import ChainCache
 from tlsfast.credentials import Credential
 from tlsfast.errors import ConfigurationError
 from tlsfast.events import Observation
@@ -95,7 +96,8 @@ class Config:
     with each Observation, by the thread that receives or sends. keylog: a path, a callable given each line, None for none; the default honours
     SSLKEYLOGFILE. record_size_limit: the largest record content we take, 64..16385 (RFC 8449), None to not send it. max_handshake_size,
     max_client_hello_size: bytes of one message. versions: by default those of which cipher_suites has one. require_extended_master_secret: refuse
-    TLS 1.2 without it (RFC 7627)."""
+    TLS 1.2 without it (RFC 7627). chain_cache: a ChainCache that spares verifying a peer's chain again within minutes, None to verify each anew; by
+    default each configuration has one of its own."""
 
     trust: TrustStore | None = None
     credentials: Sequence[Credential] = ()
@@ -112,6 +114,8 @@ class Config:
     max_client_hello_size: int = 64 * 1024
     middlebox_compatibility: bool = True
     require_extended_master_secret: bool = True
+    chain_cache: ChainCache | Literal[_Marker.default] | None = DEFAULT
+    _chains: ChainCache | None = field(default=None, init=False, repr=False, compare=False)
     _keylog: KeyLog | None = field(default=None, init=False, repr=False, compare=False)
     _derived: tuple[str, ...] = field(default=(), init=False, repr=False, compare=False)  # fields that were not given
 
@@ -143,6 +147,7 @@ class Config:
                 raise ConfigurationError(f"an ALPN protocol is a string of 1 to 255 bytes, not {protocol!r}")
         if self.record_size_limit is not None and not 64 <= self.record_size_limit <= 16385:
             raise ConfigurationError("record_size_limit lies between 64 and 16385 (RFC 8449, 4)")
+        self._set("_chains", ChainCache() if isinstance(self.chain_cache, _Marker) else self.chain_cache)
         if isinstance(self.keylog, _Marker):
             self._set("_keylog", key_log_from_environment())
         elif self.keylog is not None:
@@ -169,6 +174,11 @@ class Config:
         """Make a changed copy; what was left to a default follows the changes. Its own session cache is empty unless session_cache is given."""
         left_out = {name: _LEFT_OUT[name] for name in self._derived}
         return dataclasses.replace(self, **{**left_out, **changes})
+
+    @property
+    def chains(self) -> ChainCache | None:
+        """The cache of verified chains in use."""
+        return self._chains
 
     @property
     def observers(self) -> tuple[Observer, ...]:

@@ -19,6 +19,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from cryptography.x509.verification import Criticality, ExtensionPolicy, Policy, PolicyBuilder, Store, VerificationError
 
 from tlsfast.certificates import pem, roots, signatures
+from tlsfast.certificates.chaincache import ChainCache, FoundPath
 from tlsfast.certificates.checks import Purpose, Question, check_path
 from tlsfast.certificates.diagnosis import explain
 from tlsfast.certificates.names import parse_name, printable
@@ -93,7 +94,7 @@ class TrustStore:
     A peer's own certificate that is in the store is accepted as it is, self-signed or not, without a look at revocation; its dates, key, purpose and
     names still count."""
 
-    __slots__ = ("_crls", "_ders", "_digest", "_preset", "_roots", "_store", "_subjects")
+    __slots__ = ("_builders", "_crls", "_ders", "_digest", "_preset", "_roots", "_store", "_subjects")
 
     def __init__(
         self,
@@ -124,6 +125,7 @@ class TrustStore:
         self._roots = ders
         self._crls = _index_crls(lists)
         self._store = Store(list(ders.values()))
+        self._builders: dict[tuple[bool, bool, Purpose], PolicyBuilder] = {}
         self._subjects: tuple[bytes, ...] | None = None
         self._digest = _digest(ders, lists, preset)
 
@@ -203,30 +205,48 @@ class TrustStore:
         ocsp_response: bytes | None = None,
         at: datetime | None = None,
         transports_keys: bool = False,
+        cache: ChainCache | None = None,
     ) -> VerifiedChain:
         """Verify the chain (DER, leaf first) that a server sent, for the name or address that we meant to reach.
 
         Raises the CertificateError that says what is wrong; ApiMisuse if the name is no name. at: the moment, now if None.
-        transports_keys: for TLS 1.2 with static RSA, where the key must encipher in place of sign."""
+        transports_keys: for TLS 1.2 with static RSA, where the key must encipher in place of sign. cache: may spare the search for the path."""
         question = Question(Purpose.SERVER, _moment(at), parse_name(name), self._preset == "compat", transports_keys)
-        return self._verify(chain, question, ocsp_response)
+        return self._verify(chain, question, ocsp_response, cache)
 
-    def verify_client(self, chain: Sequence[bytes], *, at: datetime | None = None) -> VerifiedChain:
+    def verify_client(
+        self, chain: Sequence[bytes], *, at: datetime | None = None, cache: ChainCache | None = None
+    ) -> VerifiedChain:
         """Verify the chain that a client sent. Who the client is stands in its leaf: the alternative names, or the subject."""
-        return self._verify(chain, Question(Purpose.CLIENT, _moment(at), None, self._preset == "compat"), None)
+        return self._verify(chain, Question(Purpose.CLIENT, _moment(at), None, self._preset == "compat"), None, cache)
 
-    def _verify(self, chain: Sequence[bytes], question: Question, staple: bytes | None) -> VerifiedChain:
+    def _verify(
+        self, chain: Sequence[bytes], question: Question, staple: bytes | None, cache: ChainCache | None
+    ) -> VerifiedChain:
+        moment = question.moment
+        key = (tuple(chain), question.purpose, question.name, question.transports_keys, self._digest)
+        found = cache.get(key, moment) if cache is not None else None
+        if found is None:
+            found = self._checked_path(chain, question)
+            if cache is not None:
+                cache.put(key, found, moment)
+        if not found.pinned:
+            if question.purpose is Purpose.SERVER:
+                check_staple(found.certificates, staple, moment)
+            self._crls.check(found.certificates, moment)
+        return VerifiedChain(found.ders, found.not_after)
+
+    def _checked_path(self, chain: Sequence[bytes], question: Question) -> FoundPath:
+        """Find the path and check all that does not change by the minute."""
         sent = _parse(chain)
         leaf = next(iter(sent))
         pinned = sent[leaf] in self._roots
         path = [leaf] if pinned else self._find_path(list(sent), question)
         check_path(path, question, pinned=pinned)
-        if not pinned:
-            if question.purpose is Purpose.SERVER:
-                check_staple(path, staple, question.moment)
-            self._crls.check(path, question.moment)
-        return VerifiedChain(
+        return FoundPath(
+            path,
             tuple(sent.get(c) or self._ders.get(id(c)) or c.public_bytes(_DER) for c in path),
+            pinned,
             min(c.not_valid_after_utc for c in path),
         )
 
@@ -252,14 +272,21 @@ class TrustStore:
         """Let cryptography find a path. A verifier freezes the time, so it is made for each call; the store is what is costly."""
         name, others = question.name, [c for c in sent[1:] if _usable(c)]
         unnamed = isinstance(name, str) and "_" in name
-        ca_policy = (_AUTHORITY_FOR_ANY if unnamed else _AUTHORITY)[question.compat]
-        leaf_policy = _END_ENTITY[question.compat, question.purpose]
-        builder = PolicyBuilder().store(self._store).time(question.moment).max_chain_depth(MAX_CHAIN)
-        builder = builder.extension_policies(ca_policy=ca_policy, ee_policy=leaf_policy)
+        builder = self._builder(unnamed, question.compat, question.purpose).time(question.moment)
         if name is None or unnamed:
             return builder.build_client_verifier().verify(sent[0], others).chain
         subject = x509.DNSName(name) if isinstance(name, str) else x509.IPAddress(name)
         return builder.build_server_verifier(subject).verify(sent[0], others)
+
+    def _builder(self, unnamed: bool, compat: bool, purpose: Purpose) -> PolicyBuilder:
+        """What a search needs but for the moment: made once, because half a search's time would go into it."""
+        builder = self._builders.get((unnamed, compat, purpose))
+        if builder is None:
+            ca_policy = (_AUTHORITY_FOR_ANY if unnamed else _AUTHORITY)[compat]
+            builder = PolicyBuilder().store(self._store).max_chain_depth(MAX_CHAIN)
+            builder = builder.extension_policies(ca_policy=ca_policy, ee_policy=_END_ENTITY[compat, purpose])
+            self._builders[unnamed, compat, purpose] = builder
+        return builder
 
 
 def _moment(at: datetime | None) -> datetime:

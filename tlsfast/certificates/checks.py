@@ -40,15 +40,17 @@ E = TypeVar("E", bound=x509.ExtensionType)
 
 _ANY = ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE
 # The extensions that the verifier of cryptography or the checks here act on.
-_PROCESSED = (
-    x509.AuthorityKeyIdentifier,
-    x509.SubjectKeyIdentifier,
-    x509.KeyUsage,
-    x509.ExtendedKeyUsage,
-    x509.SubjectAlternativeName,
-    x509.BasicConstraints,
-    x509.NameConstraints,
-    x509.AuthorityInformationAccess,
+_PROCESSED = frozenset(
+    (
+        x509.AuthorityKeyIdentifier,
+        x509.SubjectKeyIdentifier,
+        x509.KeyUsage,
+        x509.ExtendedKeyUsage,
+        x509.SubjectAlternativeName,
+        x509.BasicConstraints,
+        x509.NameConstraints,
+        x509.AuthorityInformationAccess,
+    )
 )
 
 
@@ -93,9 +95,9 @@ def fault(
 
 def extension(certificate: x509.Certificate, kind: type[E]) -> x509.Extension[E] | None:
     """Return the extension of a type. The extensions have been parsed before: see check_form."""
-    # get_extension_for_class raises where there is none, which costs as much as all other checks together.
+    # get_extension_for_class raises where there is none, and isinstance asks an abstract base class: each costs as much as all other checks together.
     for item in certificate.extensions:
-        if isinstance(item.value, kind):
+        if type(item.value) is kind:
             return cast(x509.Extension[E], item)
     return None
 
@@ -132,7 +134,7 @@ def check_form(certificate: x509.Certificate, depth: int) -> None:
 def check_critical(certificate: x509.Certificate, depth: int) -> None:
     """RFC 5280, 4.2: a critical extension that is not recognized must lead to refusal."""
     for item in certificate.extensions:
-        if item.critical and not isinstance(item.value, _PROCESSED):
+        if item.critical and type(item.value) not in _PROCESSED:
             what = f"has a critical extension that is not supported ({describe_oid(item.oid)})"
             mend = "reissue it without, or with that extension not critical"
             raise fault(UnsupportedCertificate, certificate, depth, "critical extension", what, mend)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
 
 from cryptography import x509
@@ -85,8 +86,18 @@ MALFORMED = (
 )
 
 
+# Programs meet the same peers again and again: a certificate keeps what was read from it, so the last few are parsed once. What is decided by them is
+# decided anew for each connection. A long one is not kept: a peer could fill our memory with it.
+_REMEMBERED = 64
+_REMEMBERED_LENGTH = 4096
+
+
 def load_certificate(der: bytes) -> x509.Certificate:
     """Parse one certificate; ValueError if it is not one."""
+    return _parse_once(der) if len(der) <= _REMEMBERED_LENGTH else _parse(der)
+
+
+def _parse(der: bytes) -> x509.Certificate:
     try:
         return x509.load_der_x509_certificate(der)
     except x509.InvalidVersion as error:
@@ -96,6 +107,9 @@ def load_certificate(der: bytes) -> x509.Certificate:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return x509.load_der_x509_certificate(der)
+
+
+_parse_once = functools.lru_cache(_REMEMBERED)(_parse)
 
 
 def read_parts(certificate: x509.Certificate) -> None:
@@ -123,6 +137,8 @@ def public_key(certificate: x509.Certificate) -> PublicKey:
     except MALFORMED as error:
         why = printable(str(error))
         raise KeyRefused(f"a key that cannot be read ({key_algorithm(certificate)}: {why})", "key type") from None
+    if isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name in _CURVES:
+        return key
     if isinstance(key, rsa.RSAPublicKey):
         if key.key_size < RSA_MINIMUM_BITS:
             message = f"a key that is too small ({key.key_size} bits; RSA needs {RSA_MINIMUM_BITS} at least)"
@@ -131,11 +147,7 @@ def public_key(certificate: x509.Certificate) -> PublicKey:
             message = f"a key that is too large ({key.key_size} bits; {RSA_MAXIMUM_BITS} at most)"
             raise KeyRefused(message, "key size")
         return key
-    if (
-        isinstance(key, ed25519.Ed25519PublicKey)
-        or isinstance(key, ec.EllipticCurvePublicKey)
-        and key.curve.name in _CURVES
-    ):
+    if isinstance(key, ed25519.Ed25519PublicKey):
         return key
     raise KeyRefused(f"a key of an unsupported kind ({describe_key(certificate)})", "key type")
 
@@ -271,12 +283,16 @@ def scheme_of_signature(certificate: x509.Certificate, issuer: x509.Certificate 
     return next((s for s in (_PSS if pss else _RSAE) if HASHES[s].name == digest.name), None)
 
 
+# By scheme, for signing and verifying.
+_ECDSA = {scheme: ec.ECDSA(HASHES[scheme]) for scheme in _CURVES.values()}
+
+
 def sign(key: PrivateKey, scheme: SignatureScheme, data: bytes) -> bytes:
     """Sign data. The scheme fits the key: whoever chose it took it from schemes_for."""
+    if isinstance(key, ec.EllipticCurvePrivateKey):
+        return key.sign(data, _ECDSA[scheme])
     if isinstance(key, ed25519.Ed25519PrivateKey):
         return key.sign(data)
-    if isinstance(key, ec.EllipticCurvePrivateKey):
-        return key.sign(data, ec.ECDSA(HASHES[scheme]))
     return key.sign(data, _pss_padding(HASHES[scheme]), HASHES[scheme])
 
 
@@ -313,10 +329,10 @@ def verify_signature(certificate_der: bytes, scheme: int, signature: bytes, data
 
 def verify(key: PublicKey, scheme: SignatureScheme, signature: bytes, data: bytes) -> None:
     """Verify data; InvalidSignature when it does not. The scheme fits the key."""
-    if isinstance(key, ed25519.Ed25519PublicKey):
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        key.verify(signature, data, _ECDSA[scheme])
+    elif isinstance(key, ed25519.Ed25519PublicKey):
         key.verify(signature, data)
-    elif isinstance(key, ec.EllipticCurvePublicKey):
-        key.verify(signature, data, ec.ECDSA(HASHES[scheme]))
     else:
         key.verify(signature, data, _pss_padding(HASHES[scheme]), HASHES[scheme])
 

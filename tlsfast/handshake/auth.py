@@ -113,7 +113,7 @@ def verify_server(
         if hs.server_name is None:
             raise InternalError("no server_name to verify the certificate for")
         verified = config.trust_store.verify_server(
-            chain, hs.server_name, ocsp_response=staple, transports_keys=transports_keys
+            chain, hs.server_name, ocsp_response=staple, transports_keys=transports_keys, cache=config.chains
         )
     yield from _verify_hook(config, VerifyChain(chain, hs.server_name, verified.path if verified else (), staple))
     return verified
@@ -123,7 +123,7 @@ def verify_client(config: ServerConfig, chain: tuple[bytes, ...]) -> Step[Verifi
     """Verify a client's chain against the server's trust, then ask the verify hook."""
     if config.trust is None:
         raise InternalError("client certificates without trust")
-    verified = config.trust.verify_client(chain)
+    verified = config.trust.verify_client(chain, cache=config.chains)
     yield from _verify_hook(config, VerifyChain(chain, None, verified.path, None))
     return verified
 

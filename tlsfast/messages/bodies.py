@@ -25,6 +25,7 @@ class ServerName(Extension):
 
     number = ExtensionType.server_name
     field = "server_name"
+    repeats = True
 
     @classmethod
     def encode(cls, value: str, /) -> bytes:
@@ -66,6 +67,7 @@ class MaxFragmentLength(Extension):
 
     number = ExtensionType.max_fragment_length
     field = "max_fragment_length"
+    repeats = True
 
     @classmethod
     def encode(cls, value: int, /) -> bytes:
@@ -92,6 +94,7 @@ class StatusRequest(Extension):
 
     number = ExtensionType.status_request
     field = "status_request"
+    repeats = True
 
     @classmethod
     def encode(cls, value: bool, /) -> bytes:
@@ -160,6 +163,7 @@ class AlpnOffer(Extension):
 
     number = ExtensionType.application_layer_protocol_negotiation
     field = "alpn"
+    repeats = True
 
     @classmethod
     def encode(cls, value: tuple[bytes, ...], /) -> bytes:
@@ -179,6 +183,7 @@ class AlpnAnswer(Extension):
 
     number = ExtensionType.application_layer_protocol_negotiation
     field = "alpn"
+    repeats = True
 
     @classmethod
     def encode(cls, value: bytes, /) -> bytes:
@@ -243,6 +248,7 @@ class RenegotiationInfo(Extension):
 
     number = ExtensionType.renegotiation_info
     field = "renegotiation_info"
+    repeats = True
 
     @classmethod
     def encode(cls, value: bytes, /) -> bytes:

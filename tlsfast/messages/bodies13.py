@@ -106,6 +106,7 @@ class SupportedVersionsOffer(Extension):
 
     number = ExtensionType.supported_versions
     field = "supported_versions"
+    repeats = True
 
     @classmethod
     def encode(cls, value: tuple[int, ...], /) -> bytes:

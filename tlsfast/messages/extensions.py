@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
@@ -112,24 +113,48 @@ RECOGNISED = frozenset(
 )
 TLS13_ONLY_SERVER_HELLO = frozenset(int(extension.number) for extension in SERVER_HELLO_13)
 
-_Decoders = dict[int, tuple[str, Callable[[bytes], Any]]]
-_Encoders = tuple[tuple[bytes, str, Callable[[Any], bytes]], ...]
+_Decode = Callable[[bytes], Any]
+_Decoders = dict[int, tuple[str, _Decode, _Decode]]
+_Encoders = tuple[tuple[int, str, Callable[[Any], bytes]], ...]
+
+# The same few bodies stand in every hello: each is decoded and encoded once. A longer one is not remembered: a peer could fill our memory with it.
+_REMEMBERED = 256
+_REMEMBERED_LENGTH = 96
 
 
 def decoders_of(table: tuple[type[Extension], ...]) -> _Decoders:
-    return {int(extension.number): (extension.field, extension.decode) for extension in table}
+    """The extensions of a message by number: field, decoder of short bodies, decoder of long ones."""
+    return {
+        int(extension.number): (
+            extension.field,
+            functools.lru_cache(_REMEMBERED)(extension.decode) if extension.repeats else extension.decode,
+            extension.decode,
+        )
+        for extension in table
+    }
 
 
 def encoders_of(table: tuple[type[Extension], ...]) -> _Encoders:
-    return tuple((u16(extension.number), extension.field, extension.encode) for extension in table)
+    """The extensions of a message in the order of writing: number, field, and what makes the whole extension of its value."""
+    return tuple((int(extension.number), extension.field, _encoder(extension)) for extension in table)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+def _encoder(extension: type[Extension]) -> Callable[[Any], bytes]:
+    number = u16(extension.number)
+
+    def encode(value: Any) -> bytes:
+        return number + vec16(extension.encode(value))
+
+    return functools.lru_cache(_REMEMBERED)(encode) if extension.repeats else encode
+
+
+@dataclass(slots=True, kw_only=True)
 class ExtensionBlock:
     """struct { ExtensionType extension_type; opaque extension_data<0..2^16-1>; } Extension; and a list of them.
 
     A field is None (a flag: False) when its extension is absent. unknown keeps what is not recognised here, GREASE (RFC 8701) included; order names
-    every extension that was decoded, in wire order, and is not written nor compared."""
+    every extension that was decoded, in wire order, and is not written nor compared. A block is a value: nobody changes one. It is not frozen
+    because setting two dozen fields would then cost three times as much, in each hello."""
 
     unknown: tuple[tuple[int, bytes], ...] = ()
     order: tuple[int, ...] = field(default=(), compare=False)
@@ -151,18 +176,18 @@ class ExtensionBlock:
     def present(self) -> list[int]:
         """The numbers of the extensions that encode would write."""
         known = [
-            int.from_bytes(number)
+            number
             for number, name, _ in self._encoders + self._last
-            if getattr(self, name) is not None and getattr(self, name) is not False
+            if (value := getattr(self, name)) is not None and value is not False
         ]
         return known + [number for number, _ in self.unknown]
 
     def _written(self, encoders: _Encoders) -> list[bytes]:
         parts = []
-        for number, name, encode in encoders:
+        for _, name, encode in encoders:
             value = getattr(self, name)
             if value is not None and value is not False:
-                parts.append(number + vec16(encode(value)))
+                parts.append(encode(value))
         return parts
 
     @classmethod
@@ -196,7 +221,9 @@ class ExtensionBlock:
             seen[number] = None
             row = cls._decoders.get(number)
             if row is not None:
-                fields[row[0]] = row[1](data[start:position])
+                name, decode, decode_long = row
+                body = data[start:position]
+                fields[name] = decode(body) if position - start <= _REMEMBERED_LENGTH else decode_long(body)
             elif number in RECOGNISED:
                 raise cls._misplaced(number)
             else:
@@ -217,7 +244,7 @@ class ExtensionBlock:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class ClientHelloExtensions(ExtensionBlock):
     """What a client offers."""
 
@@ -256,7 +283,7 @@ class ClientHelloExtensions(ExtensionBlock):
             )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class ServerHelloExtensions(ExtensionBlock):
     """What a server selects. With supported_versions it is a TLS 1.3 hello and only that version's extensions may stand in it; without, TLS 1.2."""
 
@@ -287,7 +314,7 @@ class ServerHelloExtensions(ExtensionBlock):
                 raise self._misplaced(number)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class HelloRetryRequestExtensions(ExtensionBlock):
     """What a server wants changed in the second ClientHello: key_share names the group, cookie comes back as it is."""
 
@@ -300,7 +327,7 @@ class HelloRetryRequestExtensions(ExtensionBlock):
     _encoders: ClassVar[_Encoders] = encoders_of(HELLO_RETRY_REQUEST)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class EncryptedExtensionsBlock(ExtensionBlock):
     """A TLS 1.3 server's answers that need no plaintext."""
 
@@ -316,7 +343,7 @@ class EncryptedExtensionsBlock(ExtensionBlock):
     _encoders: ClassVar[_Encoders] = encoders_of(ENCRYPTED_EXTENSIONS)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class CertificateRequestExtensions(ExtensionBlock):
     """What a server wants of a client's certificate."""
 
@@ -332,7 +359,7 @@ class CertificateRequestExtensions(ExtensionBlock):
     _encoders: ClassVar[_Encoders] = encoders_of(CERTIFICATE_REQUEST)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class CertificateEntryExtensions(ExtensionBlock):
     """What comes with one certificate of a chain; status_request holds its OCSP response, DER."""
 
@@ -344,7 +371,7 @@ class CertificateEntryExtensions(ExtensionBlock):
     _encoders: ClassVar[_Encoders] = encoders_of(CERTIFICATE_ENTRY)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class NewSessionTicketExtensions(ExtensionBlock):
     """What comes with a ticket; early_data is max_early_data_size."""
 

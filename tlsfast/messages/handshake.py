@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Self
 
 from tlsfast.errors import DecodeError, IllegalParameter, LimitExceeded, UnexpectedMessage
@@ -69,7 +69,7 @@ class EncryptedExtensions:
     """RFC 8446, 4.3.1: struct { Extension extensions<0..2^16-1>; } EncryptedExtensions;"""
 
     kind: ClassVar[HandshakeType] = HandshakeType.encrypted_extensions
-    extensions: EncryptedExtensionsBlock = EncryptedExtensionsBlock()
+    extensions: EncryptedExtensionsBlock = field(default_factory=EncryptedExtensionsBlock)
 
     def encode(self) -> bytes:
         """Write the message with its header."""
@@ -111,7 +111,7 @@ class CertificateEntry:
     """RFC 8446, 4.4.2: struct { opaque cert_data<1..2^24-1>; Extension extensions<0..2^16-1>; } CertificateEntry; cert_data is DER."""
 
     cert_data: bytes
-    extensions: CertificateEntryExtensions = CertificateEntryExtensions()
+    extensions: CertificateEntryExtensions = field(default_factory=CertificateEntryExtensions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +226,7 @@ class NewSessionTicket:
     ticket_age_add: int
     ticket_nonce: bytes
     ticket: bytes
-    extensions: NewSessionTicketExtensions = NewSessionTicketExtensions()
+    extensions: NewSessionTicketExtensions = field(default_factory=NewSessionTicketExtensions)
 
     def encode(self) -> bytes:
         """Write the message with its header."""

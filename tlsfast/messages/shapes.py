@@ -14,6 +14,7 @@ class Extension:
 
     number: ClassVar[ExtensionType]
     field: ClassVar[str]
+    repeats: ClassVar[bool] = False  # many connections bring the same value: see extensions.py
 
     @classmethod
     def encode(cls, value: Any, /) -> bytes:
@@ -36,6 +37,8 @@ class Extension:
 
 class Flag(Extension):
     """struct {} Empty; the extension is there or it is not."""
+
+    repeats = True
 
     @classmethod
     def encode(cls, value: bool, /) -> bytes:
@@ -61,6 +64,8 @@ class Raw(Extension):
 class Number16(Extension):
     """uint16 value;"""
 
+    repeats = True
+
     @classmethod
     def encode(cls, value: int, /) -> bytes:
         return u16(value)
@@ -73,6 +78,8 @@ class Number16(Extension):
 class List16(Extension):
     """uint16 values<2..2^16-2>;"""
 
+    repeats = True
+
     @classmethod
     def encode(cls, value: tuple[int, ...], /) -> bytes:
         return vec16(u16_list(value))
@@ -84,6 +91,8 @@ class List16(Extension):
 
 class List8(Extension):
     """uint8 values<1..255>;"""
+
+    repeats = True
 
     @classmethod
     def encode(cls, value: tuple[int, ...], /) -> bytes:
