@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import functools
 import ipaddress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -62,6 +62,14 @@ class CertificateNames:
     dns: tuple[str, ...] = ()
     addresses: tuple[IPAddress, ...] = ()
     present: bool = False
+    _exact: frozenset[str] = field(default=frozenset(), init=False, repr=False, compare=False)
+    _below: frozenset[str] = field(default=frozenset(), init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # RFC 9525, 6.3: a wildcard is the whole left-most label, and stands for exactly one label.
+        below = (name[2:] for name in self.dns if name.startswith("*."))
+        object.__setattr__(self, "_exact", frozenset(filter(is_dns_name, self.dns)))
+        object.__setattr__(self, "_below", frozenset(filter(is_dns_name, below)))
 
     @classmethod
     def of(cls, certificate: x509.Certificate) -> CertificateNames:
@@ -79,7 +87,8 @@ class CertificateNames:
         """Tell whether a name, as parse_name returned it, is among these. The subject's common name is never asked (RFC 9525, 2)."""
         if not isinstance(name, str):
             return name in self.addresses
-        return any(_match_dns(pattern, name) for pattern in self.dns)
+        label, _, rest = name.partition(".")
+        return name in self._exact or (rest in self._below and label != "")
 
     def __str__(self) -> str:
         names = [d if _is_name_of_host(d) else f"{d} (written as a DNS name)" for d in self.dns]
@@ -90,14 +99,6 @@ class CertificateNames:
 
 def _is_name_of_host(name: str) -> bool:
     return is_dns_name(name.removeprefix("*."))
-
-
-def _match_dns(pattern: str, name: str) -> bool:
-    # RFC 9525, 6.3: a wildcard is the whole left-most label, and stands for exactly one label.
-    if pattern.startswith("*."):
-        label, dot, rest = name.partition(".")
-        return bool(label and dot) and rest == pattern[2:] and is_dns_name(rest)
-    return pattern == name and is_dns_name(pattern)
 
 
 def within_domain(name: str, constraint: str) -> bool:
