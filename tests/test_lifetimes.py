@@ -13,7 +13,7 @@ import pytest
 from pair import Pair, client_config, client_credential, make_pair, server_config, shake, trust
 
 import tlsfast
-from tlsfast import ASK, TLSVersion, crypto, record
+from tlsfast import ASK, TLSVersion, crypto, keyshare, record
 from tlsfast.connection import Connection
 from tlsfast.errors import AccessDenied, AlertReceived, ConnectionClosed, InternalError, NotTLS, TLSError, Truncated
 from tlsfast.events import KeysChanged, MessageSeen, SecretDerived, VerifyChain
@@ -39,6 +39,7 @@ def alive(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], int]]:
             made.append(weakref.ref(self))
 
     monkeypatch.setattr(crypto, "Secret", Tracked)
+    monkeypatch.setattr(keyshare, "Secret", Tracked)
 
     def count() -> int:
         gc.collect()
