@@ -6,18 +6,38 @@
 #include <stdlib.h>
 
 /* FIPS 180-4, 5.3.3: the first 32 bits of the fractional parts of the square roots of the first 8 primes. */
-static const uint32_t sha256_initial[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
+static const tf_hash_words sha256_initial = {
+    .h32 = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19},
+};
 
 /* FIPS 180-4, 5.3.4: the first 64 bits of the same for the 9th to 16th primes. */
-static const uint64_t sha384_initial[8] = {
-    0xcbbb9d5dc1059ed8, 0x629a292a367cd507, 0x9159015a3070dd17, 0x152fecd8f70e5939,
-    0x67332667ffc00b31, 0x8eb44a8768581511, 0xdb0c2e0d64f98fa7, 0x47b5481dbefa4fa4,
+static const tf_hash_words sha384_initial = {
+    .h64 =
+        {
+            0xcbbb9d5dc1059ed8,
+            0x629a292a367cd507,
+            0x9159015a3070dd17,
+            0x152fecd8f70e5939,
+            0x67332667ffc00b31,
+            0x8eb44a8768581511,
+            0xdb0c2e0d64f98fa7,
+            0x47b5481dbefa4fa4,
+        },
 };
 
 /* FIPS 180-4, 5.3.5: the same for the first 8 primes. */
-static const uint64_t sha512_initial[8] = {
-    0x6a09e667f3bcc908, 0xbb67ae8584caa73b, 0x3c6ef372fe94f82b, 0xa54ff53a5f1d36f1,
-    0x510e527fade682d1, 0x9b05688c2b3e6c1f, 0x1f83d9abfb41bd6b, 0x5be0cd19137e2179,
+static const tf_hash_words sha512_initial = {
+    .h64 =
+        {
+            0x6a09e667f3bcc908,
+            0xbb67ae8584caa73b,
+            0x3c6ef372fe94f82b,
+            0xa54ff53a5f1d36f1,
+            0x510e527fade682d1,
+            0x9b05688c2b3e6c1f,
+            0x1f83d9abfb41bd6b,
+            0x5be0cd19137e2179,
+        },
 };
 
 /* SHA-256 bounds a message to 2^64 - 1 bits; one bound serves all three. */
@@ -33,27 +53,49 @@ size_t tf_hash_block(int hash)
     return hash == TF_SHA256 ? 64 : 128;
 }
 
+const tf_hash_words *tf_hash_initial(int hash)
+{
+    return hash == TF_SHA256 ? &sha256_initial : hash == TF_SHA384 ? &sha384_initial : hash == TF_SHA512 ? &sha512_initial : NULL;
+}
+
 int tf_hash_start(tf_hash *state, int hash)
 {
+    const tf_hash_words *initial = tf_hash_initial(hash);
     memset(state, 0, sizeof *state);
-    if (hash == TF_SHA256)
-        memcpy(state->state.h32, sha256_initial, sizeof sha256_initial);
-    else if (hash == TF_SHA384)
-        memcpy(state->state.h64, sha384_initial, sizeof sha384_initial);
-    else if (hash == TF_SHA512)
-        memcpy(state->state.h64, sha512_initial, sizeof sha512_initial);
-    else
+    if (initial == NULL)
         return TF_ERR_ARGUMENT;
+    state->state = *initial;
     state->hash = hash;
     return TF_OK;
 }
 
+void tf_hash_compress(int hash, tf_hash_words *state, const uint8_t *blocks, size_t count)
+{
+    if (hash == TF_SHA256)
+        tf_dispatch_sha256()->compress(state->h32, blocks, count);
+    else
+        tf_dispatch_sha512()->compress(state->h64, blocks, count);
+}
+
+void tf_hash_compress_two(int hash, tf_hash_words *a, const uint8_t *block_a, tf_hash_words *b, const uint8_t *block_b)
+{
+    tf_hash_compress(hash, a, block_a, 1);
+    tf_hash_compress(hash, b, block_b, 1);
+}
+
+void tf_hash_store(int hash, uint8_t *out, const tf_hash_words *state)
+{
+    if (hash == TF_SHA256)
+        for (size_t i = 0; i < 8; i++)
+            tf_store32be(out + 4 * i, state->h32[i]);
+    else
+        for (size_t i = 0; i < (hash == TF_SHA384 ? 6 : 8); i++)
+            tf_store64be(out + 8 * i, state->h64[i]);
+}
+
 static void compress(tf_hash *state, const uint8_t *blocks, size_t count)
 {
-    if (state->hash == TF_SHA256)
-        tf_dispatch_sha256()->compress(state->state.h32, blocks, count);
-    else
-        tf_dispatch_sha512()->compress(state->state.h64, blocks, count);
+    tf_hash_compress(state->hash, &state->state, blocks, count);
 }
 
 int tf_hash_update(tf_hash *state, const uint8_t *in, size_t len)
@@ -96,13 +138,7 @@ void tf_hash_finish(tf_hash *state, uint8_t *out)
     tf_store64be(state->block + block - 8, state->total * 8);
     compress(state, state->block, 1);
 
-    size_t length = tf_hash_length(state->hash);
-    if (state->hash == TF_SHA256)
-        for (size_t i = 0; i < length / 4; i++)
-            tf_store32be(out + 4 * i, state->state.h32[i]);
-    else
-        for (size_t i = 0; i < length / 8; i++)
-            tf_store64be(out + 8 * i, state->state.h64[i]);
+    tf_hash_store(state->hash, out, &state->state);
     tf_wipe(state, sizeof *state);
 }
 

@@ -130,7 +130,7 @@ struct tf_secret {
 
 /* ---- AEAD implementations ---- */
 
-enum { TF_TAG = 16, TF_NONCE = 12 };
+enum { TF_TAG = 16, TF_NONCE = 12, TF_HASH_MAX_13 = 48 /* of TLS 1.3's suites: SHA-256 and SHA-384 */ };
 
 /* Room for any implementation's expanded key: 15 round keys and powers of H (two tables of 41 blocks) for the widest. */
 enum { TF_AEAD_STATE = 1792 };
@@ -184,6 +184,8 @@ typedef struct {
     tf_aead_key key;
     uint64_t sequence; /* of the next record; never wraps */
     uint8_t iv[TF_NONCE];
+    uint8_t traffic_secret[TF_HASH_MAX_13]; /* TLS 1.3: what the next generation is made of */
+    int aead, hash;                         /* TLS 1.3: of that secret */
     int epoch;
     size_t explicit_nonce; /* bytes of the nonce that stand before the ciphertext: 8 for AES-GCM in TLS 1.2, else 0 */
     int error;             /* what every later call answers, or TF_OK */
@@ -197,6 +199,9 @@ void tf_protection_wipe(tf_protection *p);         /* now, or by the call that i
 void tf_protection_forget(tf_protection *p);       /* the wipe itself, for an owner that knows nobody inside */
 /* A new key starts at number 0; a refused one (TF_ERR_ARGUMENT) changes nothing. */
 int tf_protection_set_key13(tf_protection *p, int aead, int hash, const tf_secret *traffic_secret);
+int tf_protection_use(tf_protection *p, const tf_schedule *schedule, int secret);
+int tf_protection_update_key(tf_protection *p);
+int tf_protection_traffic_secret(tf_protection *p, tf_secret *out); /* a copy; enters and leaves by itself */
 int tf_protection_set_key12(tf_protection *p, int aead, const tf_secret *key_block, int client);
 /* What a record has under the present key beyond its header and content: explicit nonce, inner type, tag. */
 size_t tf_protection_overhead(const tf_protection *p);
@@ -321,20 +326,90 @@ extern const tf_x25519_impl tf_x25519_ifma; /* its limbs are those of the portab
 #endif
 #endif
 
-/* ---- hash.c, kdf.c: HMAC over states on the stack ---- */
+/* ---- hash.c ---- */
+
+enum { TF_HASH_BLOCK_MAX = 128 };
+
+typedef union {
+    uint32_t h32[8]; /* SHA-256 */
+    uint64_t h64[8]; /* SHA-384, SHA-512 */
+} tf_hash_words;
 
 struct tf_hash {
     int hash;       /* TF_SHA256, TF_SHA384, TF_SHA512 */
     uint64_t total; /* bytes so far; below 2^61 */
-    union {
-        uint32_t h32[8];
-        uint64_t h64[8];
-    } state;
-    uint8_t block[128]; /* the unfinished block: total modulo the block's length is its fill */
+    tf_hash_words state;
+    uint8_t block[TF_HASH_BLOCK_MAX]; /* the unfinished block: total modulo the block's length is its fill */
 };
 
 int tf_hash_start(tf_hash *state, int hash);       /* TF_ERR_ARGUMENT for an unknown number */
 void tf_hash_finish(tf_hash *state, uint8_t *out); /* digest and wipe */
 size_t tf_hash_block(int hash);                    /* 64 or 128 */
+const tf_hash_words *tf_hash_initial(int hash);    /* NULL for an unknown number */
+void tf_hash_compress(int hash, tf_hash_words *state, const uint8_t *blocks, size_t count);
+/* One block for each of two states. */
+void tf_hash_compress_two(int hash, tf_hash_words *a, const uint8_t *block_a, tf_hash_words *b, const uint8_t *block_b);
+void tf_hash_store(int hash, uint8_t *out, const tf_hash_words *state); /* the digest: tf_hash_length bytes */
+
+/* ---- hmac.c ---- */
+
+/* The hash states after K ^ ipad and after K ^ opad: a key once prepared serves any number of messages. */
+typedef struct {
+    int hash;
+    tf_hash_words inner, outer;
+} tf_hmac_key;
+
+void tf_hmac_set_key(tf_hmac_key *k, int hash, const uint8_t *key, size_t len);
+/* A message of any length: start, tf_hash_update, finish, which wipes inner. out may be part of the message. */
+void tf_hmac_start(const tf_hmac_key *k, tf_hash *inner);
+void tf_hmac_finish(const tf_hmac_key *k, tf_hash *inner, uint8_t *out);
+/* A message that is short: at the front of block, whose rest is room to work in. The caller wipes block. */
+int tf_hmac_is_short(int hash, size_t len);
+void tf_hmac_short(const tf_hmac_key *k, uint8_t *out, uint8_t block[TF_HASH_BLOCK_MAX], size_t len);
+/* Two at once, under keys of one hash. */
+void tf_hmac_short_two(const tf_hmac_key *const k[2], uint8_t *const out[2], uint8_t block[2][TF_HASH_BLOCK_MAX], const size_t len[2]);
+/* out = HMAC(key, in); out may be key or in. */
+void tf_hmac_once(int hash, uint8_t *out, const uint8_t *key, size_t key_len, const uint8_t *in, size_t len);
+
+/* ---- kdf.c, for schedule.c and protection.c: RFC 8446, 7.1 under prepared keys ---- */
+
+/* HKDF-Expand-Label(secret, label, context, len): label without "tls13 ", at most 249 bytes; context at most 255. */
+void tf_expand_label(const tf_hmac_key *secret, uint8_t *out, size_t len, const uint8_t *label, size_t label_len, const uint8_t *context,
+                     size_t context_len);
+/* Two short ones at once: len at most the hash's length, the labels those of RFC 8446, 7 (at most 12 bytes), context NULL or a hash. */
+typedef struct {
+    const tf_hmac_key *secret;
+    const char *label;
+    uint8_t *out;
+} tf_expansion;
+void tf_expand_label_two(const tf_expansion *a, const tf_expansion *b, size_t len, const uint8_t *context);
+/* Derive-Secret(secret, label, messages), given Transcript-Hash(messages). */
+void tf_derive_secret(const tf_hmac_key *secret, uint8_t *out, const char *label, const uint8_t *transcript_hash);
+const uint8_t *tf_empty_hash(int hash); /* Transcript-Hash(""); of SHA-256 and SHA-384 */
+
+/* ---- schedule.c ---- */
+
+/* A traffic secret and what RFC 8446, 7.3 makes of it. */
+typedef struct {
+    uint8_t secret[TF_HASH_MAX_13];
+    uint8_t key[32];
+    uint8_t iv[TF_NONCE];
+} tf_traffic;
+
+struct tf_schedule {
+    int aead, hash;
+    int stage;                               /* schedule.c */
+    uint32_t held;                           /* bit TF_*_SECRET: it is there */
+    tf_traffic traffic[4];                   /* TF_CLIENT_HANDSHAKE_TRAFFIC_SECRET and the three after it */
+    uint8_t finished_key[2][TF_HASH_MAX_13]; /* of the two handshake traffic secrets */
+    uint8_t exporter_master[TF_HASH_MAX_13], resumption_master[TF_HASH_MAX_13];
+    uint8_t stage_secret[TF_HASH_MAX_13]; /* Handshake Secret, then Master Secret */
+    tf_hmac_key stage_key;                /* the same, prepared for Derive-Secret */
+};
+
+/* RFC 8446, 7.3: key and iv of a traffic secret. */
+void tf_traffic_keys(tf_traffic *traffic, int hash, size_t key_len);
+/* The traffic secret of this number; NULL if it is not there. */
+const tf_traffic *tf_schedule_traffic(const tf_schedule *schedule, int secret);
 
 #endif

@@ -14,6 +14,7 @@ void tf_protection_forget(tf_protection *p)
 {
     tf_aead_wipe(&p->key);
     tf_wipe(p->iv, sizeof p->iv);
+    tf_wipe(p->traffic_secret, sizeof p->traffic_secret);
     if (p->error == TF_OK)
         p->error = TF_ERR_EXHAUSTED;
 }
@@ -44,28 +45,65 @@ void tf_protection_wipe(tf_protection *p)
 
 /* ---- Keys ---- */
 
-/* RFC 8446, 7.3: key and iv from the traffic secret. */
+static int use(tf_protection *p, int aead, int hash, const tf_traffic *traffic)
+{
+    int rc = tf_aead_set_key(&p->key, aead, traffic->key, tf_aead_key_length(aead));
+    if (rc != TF_OK)
+        return rc;
+    memcpy(p->iv, traffic->iv, sizeof p->iv);
+    memcpy(p->traffic_secret, traffic->secret, sizeof p->traffic_secret);
+    p->aead = aead;
+    p->hash = hash;
+    p->sequence = 0;
+    p->epoch = TF_EPOCH_13;
+    p->explicit_nonce = 0;
+    return TF_OK;
+}
+
+int tf_protection_use(tf_protection *p, const tf_schedule *schedule, int secret)
+{
+    const tf_traffic *traffic = tf_schedule_traffic(schedule, secret);
+    return traffic == NULL ? TF_ERR_ARGUMENT : use(p, schedule->aead, schedule->hash, traffic);
+}
+
 int tf_protection_set_key13(tf_protection *p, int aead, int hash, const tf_secret *traffic_secret)
 {
-    static const uint8_t key_label[] = {'k', 'e', 'y'}, iv_label[] = {'i', 'v'};
-    tf_secret key, iv;
-    size_t key_len = tf_aead_key_length(aead);
-    if (key_len == 0 || tf_hash_length(hash) == 0 || traffic_secret->len != tf_hash_length(hash))
+    tf_traffic traffic = {0};
+    size_t key_len = tf_aead_key_length(aead), length = tf_hash_length(hash);
+    if (key_len == 0 || length == 0 || length > sizeof traffic.secret || traffic_secret->len != length)
         return TF_ERR_ARGUMENT;
-    int rc = tf_hkdf_expand_label(hash, &key, key_len, traffic_secret, key_label, sizeof key_label, NULL, 0);
-    if (rc == TF_OK)
-        rc = tf_hkdf_expand_label(hash, &iv, TF_NONCE, traffic_secret, iv_label, sizeof iv_label, NULL, 0);
-    if (rc == TF_OK)
-        rc = tf_aead_set_key(&p->key, aead, key.bytes, key_len);
-    if (rc == TF_OK) {
-        memcpy(p->iv, iv.bytes, TF_NONCE);
-        p->sequence = 0;
-        p->epoch = TF_EPOCH_13;
-        p->explicit_nonce = 0;
-    }
-    tf_secret_wipe(&key);
-    tf_secret_wipe(&iv);
+    memcpy(traffic.secret, traffic_secret->bytes, length);
+    tf_traffic_keys(&traffic, hash, key_len);
+    int rc = use(p, aead, hash, &traffic);
+    tf_wipe(&traffic, sizeof traffic);
     return rc;
+}
+
+/* RFC 8446, 7.2: application_traffic_secret_N+1 = HKDF-Expand-Label(application_traffic_secret_N, "traffic upd", "", Hash.length). */
+int tf_protection_update_key(tf_protection *p)
+{
+    tf_traffic next = {0};
+    tf_hmac_key secret;
+    if (p->epoch != TF_EPOCH_13)
+        return TF_ERR_ARGUMENT;
+    size_t length = tf_hash_length(p->hash);
+    tf_hmac_set_key(&secret, p->hash, p->traffic_secret, length);
+    tf_expand_label(&secret, next.secret, length, (const uint8_t *)"traffic upd", 11, NULL, 0);
+    tf_traffic_keys(&next, p->hash, tf_aead_key_length(p->aead));
+    int rc = use(p, p->aead, p->hash, &next);
+    tf_wipe(&secret, sizeof secret);
+    tf_wipe(&next, sizeof next);
+    return rc;
+}
+
+int tf_protection_traffic_secret(tf_protection *p, tf_secret *out)
+{
+    tf_secret_wipe(out);
+    int rc = tf_protection_enter(p);
+    if (rc != TF_OK)
+        return rc;
+    rc = p->epoch == TF_EPOCH_13 ? tf_secret_set(out, p->traffic_secret, tf_hash_length(p->hash)) : TF_ERR_ARGUMENT;
+    return tf_protection_leave(p, rc);
 }
 
 /* RFC 5246, 6.3: one side's key and IV of the key block. RFC 5288, 3: AES-GCM has a fixed IV of 4 bytes; RFC 7905, 2: ChaCha20-Poly1305 one of 12. */
@@ -78,6 +116,7 @@ int tf_protection_set_key12(tf_protection *p, int aead, const tf_secret *key_blo
     int rc = tf_aead_set_key(&p->key, aead, key, key_len);
     if (rc == TF_OK) {
         memset(p->iv, 0, TF_NONCE);
+        tf_wipe(p->traffic_secret, sizeof p->traffic_secret);
         memcpy(p->iv, iv, iv_len);
         p->sequence = 0;
         p->epoch = TF_EPOCH_12;

@@ -57,12 +57,9 @@ void tf_record_reader_wipe(tf_record_reader *reader)
     tf_protection_wipe(&reader->protection);
 }
 
-int tf_record_reader_set_key13(tf_record_reader *reader, int aead, int hash, const tf_secret *traffic_secret)
+/* What belonged to the key before ends with it. */
+static int reader_changed(tf_record_reader *reader, int rc)
 {
-    int rc = tf_protection_enter(&reader->protection);
-    if (rc != TF_OK)
-        return rc;
-    rc = tf_protection_set_key13(&reader->protection, aead, hash, traffic_secret);
     if (rc == TF_OK) {
         reader->skip = TF_SKIP_NONE;
         reader->plaintext_alert = 0;
@@ -70,17 +67,33 @@ int tf_record_reader_set_key13(tf_record_reader *reader, int aead, int hash, con
     return tf_protection_leave(&reader->protection, rc);
 }
 
+int tf_record_reader_use(tf_record_reader *reader, const tf_schedule *schedule, int traffic_secret)
+{
+    int rc = tf_protection_enter(&reader->protection);
+    return rc != TF_OK ? rc : reader_changed(reader, tf_protection_use(&reader->protection, schedule, traffic_secret));
+}
+
+int tf_record_reader_update_key(tf_record_reader *reader)
+{
+    int rc = tf_protection_enter(&reader->protection);
+    return rc != TF_OK ? rc : reader_changed(reader, tf_protection_update_key(&reader->protection));
+}
+
+int tf_record_reader_traffic_secret(tf_record_reader *reader, tf_secret *out)
+{
+    return tf_protection_traffic_secret(&reader->protection, out);
+}
+
+int tf_record_reader_set_key13(tf_record_reader *reader, int aead, int hash, const tf_secret *traffic_secret)
+{
+    int rc = tf_protection_enter(&reader->protection);
+    return rc != TF_OK ? rc : reader_changed(reader, tf_protection_set_key13(&reader->protection, aead, hash, traffic_secret));
+}
+
 int tf_record_reader_set_key12(tf_record_reader *reader, int aead, const tf_secret *key_block, int client)
 {
     int rc = tf_protection_enter(&reader->protection);
-    if (rc != TF_OK)
-        return rc;
-    rc = tf_protection_set_key12(&reader->protection, aead, key_block, client);
-    if (rc == TF_OK) {
-        reader->skip = TF_SKIP_NONE;
-        reader->plaintext_alert = 0;
-    }
-    return tf_protection_leave(&reader->protection, rc);
+    return rc != TF_OK ? rc : reader_changed(reader, tf_protection_set_key12(&reader->protection, aead, key_block, client));
 }
 
 int tf_record_reader_allow_plaintext_alert(tf_record_reader *reader)
@@ -359,26 +372,40 @@ static uint64_t own_limit(int aead)
     return aead == TF_CHACHA20_POLY1305 ? UINT64_MAX - RESERVE : AES_GCM_RECORDS;
 }
 
-int tf_record_writer_set_key13(tf_record_writer *writer, int aead, int hash, const tf_secret *traffic_secret)
+static int writer_changed(tf_record_writer *writer, int aead, int rc)
 {
-    int rc = tf_protection_enter(&writer->protection);
-    if (rc != TF_OK)
-        return rc;
-    rc = tf_protection_set_key13(&writer->protection, aead, hash, traffic_secret);
     if (rc == TF_OK)
         writer->own_limit = own_limit(aead);
     return tf_protection_leave(&writer->protection, rc);
 }
 
+int tf_record_writer_use(tf_record_writer *writer, const tf_schedule *schedule, int traffic_secret)
+{
+    int rc = tf_protection_enter(&writer->protection);
+    return rc != TF_OK ? rc : writer_changed(writer, schedule->aead, tf_protection_use(&writer->protection, schedule, traffic_secret));
+}
+
+int tf_record_writer_update_key(tf_record_writer *writer)
+{
+    int rc = tf_protection_enter(&writer->protection);
+    return rc != TF_OK ? rc : writer_changed(writer, writer->protection.aead, tf_protection_update_key(&writer->protection));
+}
+
+int tf_record_writer_traffic_secret(tf_record_writer *writer, tf_secret *out)
+{
+    return tf_protection_traffic_secret(&writer->protection, out);
+}
+
+int tf_record_writer_set_key13(tf_record_writer *writer, int aead, int hash, const tf_secret *traffic_secret)
+{
+    int rc = tf_protection_enter(&writer->protection);
+    return rc != TF_OK ? rc : writer_changed(writer, aead, tf_protection_set_key13(&writer->protection, aead, hash, traffic_secret));
+}
+
 int tf_record_writer_set_key12(tf_record_writer *writer, int aead, const tf_secret *key_block, int client)
 {
     int rc = tf_protection_enter(&writer->protection);
-    if (rc != TF_OK)
-        return rc;
-    rc = tf_protection_set_key12(&writer->protection, aead, key_block, client);
-    if (rc == TF_OK)
-        writer->own_limit = own_limit(aead);
-    return tf_protection_leave(&writer->protection, rc);
+    return rc != TF_OK ? rc : writer_changed(writer, aead, tf_protection_set_key12(&writer->protection, aead, key_block, client));
 }
 
 int tf_record_writer_set_limit(tf_record_writer *writer, size_t max_inner_plaintext)

@@ -99,15 +99,46 @@ int tf_hkdf_expand_label(int hash, tf_secret *out, size_t out_len, const tf_secr
 
 /* Early Secret = HKDF-Extract(0, psk); psk NULL: zeros. */
 int tf_early_secret(int hash, tf_secret *early_secret, const tf_secret *psk);
-/* Handshake Secret and the two handshake traffic secrets. shared is the (EC)DHE secret (NULL for psk_ke); transcript_hash covers
- * ClientHello..ServerHello. */
-int tf_handshake_secrets(int hash, tf_secret *handshake_secret, tf_secret *client_traffic, tf_secret *server_traffic, const tf_secret *early_secret,
-                         const tf_secret *shared, const uint8_t *transcript_hash);
-/* Master Secret, the two application traffic secrets and the exporter master secret; transcript_hash covers ClientHello..server Finished. */
-int tf_application_secrets(int hash, tf_secret *master_secret, tf_secret *client_traffic, tf_secret *server_traffic, tf_secret *exporter_master,
-                           const tf_secret *handshake_secret, const uint8_t *transcript_hash);
 /* verify_data = HMAC(HKDF-Expand-Label(base_key, "finished", "", Hash.length), transcript_hash): Finished and PSK binders (RFC 8446, 4.4.4). */
 int tf_finished(int hash, uint8_t *out, const tf_secret *base_key, const uint8_t *transcript_hash);
+/* The binder of a resumption PSK: the same with the base key Derive-Secret(HKDF-Extract(0, psk), "res binder", "") (RFC 8446, 4.2.11.2). */
+int tf_binder(int hash, uint8_t *out, const tf_secret *psk, const uint8_t *transcript_hash);
+
+/* ---- The key schedule of one connection (RFC 8446, 7.1) ---- */
+
+enum {
+    TF_CLIENT_HANDSHAKE_TRAFFIC_SECRET = 0,
+    TF_SERVER_HANDSHAKE_TRAFFIC_SECRET = 1,
+    TF_CLIENT_APPLICATION_TRAFFIC_SECRET = 2, /* application_traffic_secret_0 */
+    TF_SERVER_APPLICATION_TRAFFIC_SECRET = 3,
+    TF_EXPORTER_MASTER_SECRET = 4,
+    TF_RESUMPTION_MASTER_SECRET = 5,
+    TF_STAGE_SECRET = 6 /* Handshake Secret, then Master Secret */
+};
+
+typedef struct tf_schedule tf_schedule;
+
+tf_schedule *tf_schedule_new(int aead, int hash); /* NULL too for another AEAD or hash than TLS 1.3's */
+void tf_schedule_free(tf_schedule *schedule);
+void tf_schedule_wipe(tf_schedule *schedule); /* all its secrets; no step may follow */
+
+/* The three steps, each once and in this order, else TF_ERR_ARGUMENT and nothing changes. Each derives its secrets and, of traffic secrets, key and
+ * IV (and finished_key), of both directions. At ClientHello..ServerHello: shared is the (EC)DHE secret, which is wiped (NULL for psk_ke: zeros); psk
+ * NULL: zeros. */
+int tf_schedule_handshake(tf_schedule *schedule, tf_secret *shared, const tf_secret *psk, const uint8_t *transcript_hash);
+/* At ClientHello..server Finished: application traffic secrets and exporter_master_secret. */
+int tf_schedule_application(tf_schedule *schedule, const uint8_t *transcript_hash);
+/* At ClientHello..client Finished: resumption_master_secret. All but that and exporter_master_secret is wiped: the handshake is over. */
+int tf_schedule_resumption(tf_schedule *schedule, const uint8_t *transcript_hash);
+
+/* verify_data of the Finished whose base key is this handshake traffic secret (RFC 8446, 4.4.4). */
+int tf_schedule_finished(const tf_schedule *schedule, uint8_t *out, int base_key, const uint8_t *transcript_hash);
+/* A copy of one secret, for key logs, exporters, traces and tests. TF_ERR_ARGUMENT and an empty one if it is not there (yet, or any more). */
+int tf_schedule_secret(const tf_schedule *schedule, tf_secret *out, int secret);
+/* The PSK of one ticket (RFC 8446, 4.6.1); nonce_len at most 255. */
+int tf_schedule_resumption_psk(const tf_schedule *schedule, tf_secret *psk, const uint8_t *ticket_nonce, size_t nonce_len);
+void tf_schedule_forget_resumption(tf_schedule *schedule); /* wipes resumption_master_secret: a server has made its tickets */
+uint32_t tf_schedule_held(const tf_schedule *schedule);    /* bit n: the secret of number n is there */
 
 /* ---- X25519 (RFC 7748) ---- */
 
@@ -169,6 +200,11 @@ void tf_record_reader_wipe(tf_record_reader *reader);
 /* TLS 1.3: open from now on with key and iv derived from traffic_secret (RFC 8446, 7.3); the sequence number starts at 0. Ends early data skipping
  * and the leave for plaintext alerts, which belong to the key before: ask for them after this. On an error the reader is as it was. */
 int tf_record_reader_set_key13(tf_record_reader *reader, int aead, int hash, const tf_secret *traffic_secret);
+/* The same with the key and IV that the schedule made of this TF_*_TRAFFIC_SECRET; TF_ERR_ARGUMENT if it is not there. */
+int tf_record_reader_use(tf_record_reader *reader, const tf_schedule *schedule, int traffic_secret);
+int tf_record_reader_update_key(tf_record_reader *reader); /* the same with the next generation of the present traffic secret (RFC 8446, 7.2) */
+/* A copy of the present traffic secret, for tests and traces. */
+int tf_record_reader_traffic_secret(tf_record_reader *reader, tf_secret *out);
 /* Accept an alert in the clear until the first record under the present key has opened (a peer that refuses our ServerHello sends it so). It is
  * handed out as type 21 with is_protected 0; that it is fatal is the caller's to check. */
 int tf_record_reader_allow_plaintext_alert(tf_record_reader *reader);
@@ -192,6 +228,9 @@ tf_record_writer *tf_record_writer_new(void);
 void tf_record_writer_free(tf_record_writer *writer);
 void tf_record_writer_wipe(tf_record_writer *writer);
 int tf_record_writer_set_key13(tf_record_writer *writer, int aead, int hash, const tf_secret *traffic_secret);
+int tf_record_writer_use(tf_record_writer *writer, const tf_schedule *schedule, int traffic_secret); /* as of the reader, and so the next two */
+int tf_record_writer_update_key(tf_record_writer *writer);
+int tf_record_writer_traffic_secret(tf_record_writer *writer, tf_secret *out);
 /* The largest TLSInnerPlaintext written, type included, 64..16385 (the peer's record_size_limit). */
 int tf_record_writer_set_limit(tf_record_writer *writer, size_t max_inner_plaintext);
 /* legacy_record_version of records in the clear: 0x0301 for a first ClientHello, else 0x0303 (the default). The first byte must be 3. */

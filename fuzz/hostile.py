@@ -51,6 +51,14 @@ class HostileWriter(RecordWriter):
         super().set_key13(suite, traffic_secret)
         self.sequence = 0
 
+    def use(self, schedule: Any, traffic_secret: int) -> None:
+        super().use(schedule, traffic_secret)
+        self.sequence = 0
+
+    def update_key(self) -> None:
+        super().update_key()
+        self.sequence = 0
+
     def send_inner(self, inner: bytes, length: int | None) -> None:
         """TLS 1.3: a record with this TLSInnerPlaintext, whatever it is, in the place of one that the core makes."""
         if self.suite is None or self.traffic_secret is None:

@@ -28,8 +28,8 @@ VERSIONS = pytest.mark.parametrize("versions", [V12, V13], ids=["1.2", "1.3"])
 
 @pytest.fixture
 def alive(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], int]]:
-    """How many Secrets made in this test are alive and hold something."""
-    made: list[weakref.ref[Tracked]] = []
+    """How many Secrets and key schedules made in this test are alive and hold something."""
+    made: list[weakref.ref[Tracked] | weakref.ref[TrackedSchedule]] = []
 
     class Tracked(crypto.Secret):
         __slots__ = ("__weakref__",)
@@ -38,8 +38,16 @@ def alive(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], int]]:
             super().__init__()
             made.append(weakref.ref(self))
 
+    class TrackedSchedule(crypto.KeySchedule):
+        __slots__ = ("__weakref__",)
+
+        def __init__(self, suite: crypto.Suite) -> None:
+            super().__init__(suite)
+            made.append(weakref.ref(self))
+
     monkeypatch.setattr(crypto, "Secret", Tracked)
     monkeypatch.setattr(keyshare, "Secret", Tracked)
+    monkeypatch.setattr(crypto, "KeySchedule", TrackedSchedule)
 
     def count() -> int:
         gc.collect()

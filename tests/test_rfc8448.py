@@ -143,6 +143,11 @@ def derived(section: str, psk: Secret | None) -> dict[str, bytes]:
     found: dict[str, Secret] = {}
     transcript = b""
     early = found["early"] = crypto.early_secret(SHA256, psk)
+    schedule = crypto.KeySchedule(SUITE)
+
+    def take(name: str, number: int) -> None:
+        found[name] = schedule.secret(number)
+
     for _, raw in messages(section):
         message = decode_message(raw)
         if isinstance(message, HelloRetryRequest):
@@ -153,26 +158,35 @@ def derived(section: str, psk: Secret | None) -> dict[str, bytes]:
         digest = crypto.hash_once(SHA256, transcript)
         if isinstance(message, ClientHello) and psk is not None:
             found["res binder"] = crypto.derive_secret(SHA256, early, b"res binder", EMPTY)
-            binder = crypto.finished(
-                SHA256, crypto.binder_key(SHA256, psk), crypto.hash_once(SHA256, truncate(raw, message))
-            )
+            truncated = crypto.hash_once(SHA256, truncate(raw, message))
+            binder = crypto.binder(SHA256, psk, truncated)
+            assert binder == crypto.finished(SHA256, found["res binder"], truncated)
             found["binder"] = Secret.from_bytes(binder)
             found["c e traffic"] = crypto.derive_secret(SHA256, early, b"c e traffic", digest)
             found["e exp master"] = crypto.derive_secret(SHA256, early, b"e exp master", digest)
         elif isinstance(message, ServerHello):
             found["shared"], as_server = shared_secrets(section)
             assert found["shared"].reveal() == as_server.reveal()
-            names = ("handshake", "c hs traffic", "s hs traffic")
-            found |= zip(names, crypto.handshake_secrets(SHA256, early, found["shared"], digest), strict=True)
+            schedule.handshake(psk, as_server, digest)
+            assert len(as_server) == 0
+            take("handshake", crypto.STAGE)
+            take("c hs traffic", crypto.CLIENT_HANDSHAKE)
+            take("s hs traffic", crypto.SERVER_HANDSHAKE)
         elif isinstance(message, Finished) and "master" not in found:
-            assert message.verify_data == crypto.finished(SHA256, found["s hs traffic"], before)
-            names4 = ("master", "c ap traffic", "s ap traffic", "exp master")
-            found |= zip(names4, crypto.application_secrets(SHA256, found["handshake"], digest), strict=True)
+            verify_data = schedule.finished(crypto.SERVER_HANDSHAKE, before)
+            assert message.verify_data == verify_data == crypto.finished(SHA256, found["s hs traffic"], before)
+            schedule.application(digest)
+            take("master", crypto.STAGE)
+            take("c ap traffic", crypto.CLIENT_APPLICATION)
+            take("s ap traffic", crypto.SERVER_APPLICATION)
+            take("exp master", crypto.EXPORTER)
         elif isinstance(message, Finished):
-            assert message.verify_data == crypto.finished(SHA256, found["c hs traffic"], before)
-            found["res master"] = crypto.derive_secret(SHA256, found["master"], b"res master", digest)
+            verify_data = schedule.finished(crypto.CLIENT_HANDSHAKE, before)
+            assert message.verify_data == verify_data == crypto.finished(SHA256, found["c hs traffic"], before)
+            schedule.resumption(digest)
+            take("res master", crypto.RESUMPTION)
         elif isinstance(message, NewSessionTicket):
-            found["resumption"] = crypto.resumption_psk(SHA256, found["res master"], message.ticket_nonce)
+            found["resumption"] = schedule.resumption_psk(message.ticket_nonce)
     traffic = {"c e": "client early", "c hs": "client handshake", "s hs": "server handshake"}
     for short, name in {**traffic, "c ap": "client application", "s ap": "server application"}.items():
         if f"{short} traffic" in found:

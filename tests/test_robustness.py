@@ -63,7 +63,7 @@ from tlsfast import (
     TrustStore,
 )
 from tlsfast.connection import Connection
-from tlsfast.crypto import Secret
+from tlsfast.crypto import KeySchedule, Secret
 from tlsfast.driver import MAX_IDLE_RECORDS
 from tlsfast.errors import (
     AccessDenied,
@@ -102,6 +102,7 @@ from tlsfast.messages.handshake import (
     NewSessionTicket,
     ServerHello,
 )
+from tlsfast.record import RecordReader, RecordWriter
 from tlsfast.registry import ContentType, HandshakeType, TLSVersion
 from tlsfast.sessions import Session
 
@@ -179,16 +180,19 @@ def end(pair: Pair) -> None:
                 assert isinstance(error, Truncated), f"{name}: {error!r}"
 
 
-def secrets_of(side: Connection) -> list[Secret]:
+def secrets_of(side: Connection) -> list[Secret | KeySchedule]:
     """The secrets that a connection still holds, wherever; those of its configuration are not its own."""
-    found, seen, waiting = [], {id(side)}, [side._reader, side._writer, side._established, side._flow, side._hs]
+    found: list[Secret | KeySchedule] = []
+    seen, waiting = {id(side)}, [side._reader, side._writer, side._established, side._flow, side._hs]
     skipped = (type, ModuleType, FunctionType, ClientConfig, ServerConfig, TLSError)
     while waiting:
         each = waiting.pop()
         if id(each) in seen or isinstance(each, skipped):
             continue
         seen.add(id(each))
-        if isinstance(each, Secret):
+        if isinstance(each, RecordReader | RecordWriter):
+            waiting.append(each.traffic_secret)
+        if isinstance(each, Secret | KeySchedule):
             found += [each] if len(each) else []
         waiting += gc.get_referents(each)
     return found

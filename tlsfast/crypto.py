@@ -180,30 +180,6 @@ def early_secret(algorithm: int, psk: Secret | None) -> Secret:
     return early
 
 
-def handshake_secrets(
-    algorithm: int, early: Secret, shared: Secret, transcript_hash: bytes
-) -> tuple[Secret, Secret, Secret]:
-    """Handshake Secret, client_handshake_traffic_secret, server_handshake_traffic_secret at ClientHello..ServerHello."""
-    handshake, client, server = Secret(), Secret(), Secret()
-    code = lib.tf_handshake_secrets(
-        algorithm, handshake.handle, client.handle, server.handle, early.handle, shared.handle, transcript_hash
-    )
-    check(code, "handshake_secrets")
-    return handshake, client, server
-
-
-def application_secrets(
-    algorithm: int, handshake: Secret, transcript_hash: bytes
-) -> tuple[Secret, Secret, Secret, Secret]:
-    """Master Secret, client and server application_traffic_secret_0, exporter_master_secret at ..server Finished."""
-    master, client, server, exporter = Secret(), Secret(), Secret(), Secret()
-    code = lib.tf_application_secrets(
-        algorithm, master.handle, client.handle, server.handle, exporter.handle, handshake.handle, transcript_hash
-    )
-    check(code, "application_secrets")
-    return master, client, server, exporter
-
-
 def expand_label(algorithm: int, secret: Secret, label: bytes, context: bytes, length: int) -> Secret:
     """HKDF-Expand-Label(secret, label, context, length); label without its "tls13 " (RFC 8446, 7.1)."""
     out = Secret()
@@ -219,26 +195,83 @@ def derive_secret(algorithm: int, secret: Secret, label: bytes, transcript_hash:
     return expand_label(algorithm, secret, label, transcript_hash, _LENGTHS[algorithm])
 
 
-def next_traffic_secret(algorithm: int, traffic_secret: Secret) -> Secret:
-    """application_traffic_secret_N+1 (RFC 8446, 7.2)."""
-    return expand_label(algorithm, traffic_secret, b"traffic upd", b"", _LENGTHS[algorithm])
-
-
-def binder_key(algorithm: int, psk: Secret) -> Secret:
-    """The binder key of a resumption PSK (RFC 8446, 4.2.11.2)."""
-    return derive_secret(algorithm, early_secret(algorithm, psk), b"res binder", hash_once(algorithm, b""))
-
-
-def resumption_psk(algorithm: int, resumption_master: Secret, ticket_nonce: bytes) -> Secret:
-    """The PSK of one ticket (RFC 8446, 4.6.1)."""
-    return expand_label(algorithm, resumption_master, b"resumption", ticket_nonce, _LENGTHS[algorithm])
+def binder(algorithm: int, psk: Secret, transcript_hash: bytes) -> bytes:
+    """The binder of a resumption PSK (RFC 8446, 4.2.11.2)."""
+    out = _new("uint8_t[64]")
+    check(lib.tf_binder(algorithm, out, psk.handle, transcript_hash), "binder")
+    return bytes(_unpack(out, _LENGTHS[algorithm]))
 
 
 def finished(algorithm: int, base_key: Secret, transcript_hash: bytes) -> bytes:
-    """verify_data of Finished, or a PSK binder (RFC 8446, 4.4.4)."""
+    """verify_data of Finished (RFC 8446, 4.4.4)."""
     out = _new("uint8_t[64]")
     check(lib.tf_finished(algorithm, out, base_key.handle, transcript_hash), "finished")
     return bytes(_unpack(out, _LENGTHS[algorithm]))
+
+
+CLIENT_HANDSHAKE: Final = lib.TF_CLIENT_HANDSHAKE_TRAFFIC_SECRET
+SERVER_HANDSHAKE: Final = lib.TF_SERVER_HANDSHAKE_TRAFFIC_SECRET
+CLIENT_APPLICATION: Final = lib.TF_CLIENT_APPLICATION_TRAFFIC_SECRET
+SERVER_APPLICATION: Final = lib.TF_SERVER_APPLICATION_TRAFFIC_SECRET
+EXPORTER: Final = lib.TF_EXPORTER_MASTER_SECRET
+RESUMPTION: Final = lib.TF_RESUMPTION_MASTER_SECRET
+STAGE: Final = lib.TF_STAGE_SECRET
+
+
+class KeySchedule:
+    """The secrets of one connection (RFC 8446, 7.1), all in C memory that is wiped with the last reference, or by wipe().
+
+    A call for each step, in order, derives all its secrets, keys and IVs; RecordReader.use and RecordWriter.use take theirs by the numbers above."""
+
+    __slots__ = ("handle", "suite")
+
+    def __init__(self, suite: Suite) -> None:
+        self.handle = owned(lib.tf_schedule_new(suite.aead, suite.hash), lib.tf_schedule_free)
+        self.suite = suite
+
+    def handshake(self, psk: Secret | None, shared: Secret, transcript_hash: bytes) -> None:
+        """At ClientHello..ServerHello, from the PSK, if any, and the (EC)DHE secret, which is wiped: the handshake traffic secrets."""
+        psk_handle = ffi.NULL if psk is None else psk.handle
+        check(lib.tf_schedule_handshake(self.handle, shared.handle, psk_handle, transcript_hash), "handshake secrets")
+
+    def application(self, transcript_hash: bytes) -> None:
+        """At ClientHello..server Finished: the application traffic secrets and the exporter master secret."""
+        check(lib.tf_schedule_application(self.handle, transcript_hash), "application secrets")
+
+    def resumption(self, transcript_hash: bytes) -> None:
+        """At ClientHello..client Finished: the resumption master secret. Only that and the exporter's is left: the rest is wiped."""
+        check(lib.tf_schedule_resumption(self.handle, transcript_hash), "resumption_master_secret")
+
+    def finished(self, base_key: int, transcript_hash: bytes) -> bytes:
+        """verify_data of the Finished of CLIENT_HANDSHAKE or SERVER_HANDSHAKE (RFC 8446, 4.4.4)."""
+        out = _new("uint8_t[64]")
+        check(lib.tf_schedule_finished(self.handle, out, base_key, transcript_hash), "finished")
+        return bytes(_unpack(out, self.suite.hash_length))
+
+    def secret(self, number: int) -> Secret:
+        """A copy of one secret: for observers, key logs, exporters and tests alone."""
+        out = Secret()
+        check(lib.tf_schedule_secret(self.handle, out.handle, number), "a secret that is not there")
+        return out
+
+    def resumption_psk(self, ticket_nonce: bytes) -> Secret:
+        """The PSK of one ticket (RFC 8446, 4.6.1)."""
+        psk = Secret()
+        code = lib.tf_schedule_resumption_psk(self.handle, psk.handle, ticket_nonce, len(ticket_nonce))
+        check(code, "resumption_psk")
+        return psk
+
+    def forget_resumption(self) -> None:
+        """Wipe the resumption master secret: a server has made its tickets."""
+        lib.tf_schedule_forget_resumption(self.handle)
+
+    def __len__(self) -> int:
+        """How many secrets it holds now."""
+        return int(lib.tf_schedule_held(self.handle)).bit_count()
+
+    def wipe(self) -> None:
+        """Zero every secret now; no step may follow."""
+        lib.tf_schedule_wipe(self.handle)
 
 
 def _check_export(label: bytes, length: int) -> None:

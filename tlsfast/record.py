@@ -10,7 +10,7 @@ import threading
 from typing import Any, Final
 
 from tlsfast._native import ffi, lib
-from tlsfast.crypto import Secret, Suite, check, next_traffic_secret, owned
+from tlsfast.crypto import KeySchedule, Secret, Suite, check, owned
 from tlsfast.errors import (
     ApiMisuse,
     BadRecordMac,
@@ -59,6 +59,15 @@ _local = _Local()
 _from_buffer = ffi.from_buffer
 _record_open = lib.tf_record_open
 _record_seal = lib.tf_record_seal
+_reader_use = lib.tf_record_reader_use
+_writer_use = lib.tf_record_writer_use
+
+
+def _copy(ask: Any, context: Any) -> Secret:
+    """A copy of a context's traffic secret; empty where the context answers an error, so after a wipe."""
+    secret = Secret()
+    ask(context, secret.handle)
+    return secret
 
 
 class ReceiveBuffer:
@@ -78,7 +87,7 @@ Opened = tuple[bytes, int, bytes, bool]
 class RecordReader:
     """Opens the peer's records. Bytes that make no whole record yet stay here, at most one record's worth once drained."""
 
-    __slots__ = ("_buffer", "_context", "_later", "_lent", "_need", "_offset", "buffered", "suite", "traffic_secret")
+    __slots__ = ("_buffer", "_context", "_later", "_lent", "_need", "_offset", "buffered", "suite")
 
     def __init__(self) -> None:
         self._context = owned(lib.tf_record_reader_new(), lib.tf_record_reader_free)
@@ -88,7 +97,6 @@ class RecordReader:
         self._later: list[bytes] = []  # what came after the buffer: joined to it once the next record is whole
         self._need = 0  # bytes that the next record lacks
         self.buffered = 0  # wire bytes that wait
-        self.traffic_secret: Secret | None = None
         self.suite: Suite | None = None
 
     def feed(self, data: bytes | bytearray | memoryview) -> None:
@@ -190,7 +198,17 @@ class RecordReader:
         check(
             lib.tf_record_reader_set_key13(self._context, suite.aead, suite.hash, traffic_secret.handle), "reader key"
         )
-        self.suite, self.traffic_secret = suite, traffic_secret
+        self.suite = suite
+
+    def use(self, schedule: KeySchedule, traffic_secret: int) -> None:
+        """Open from the next record on under this traffic secret of the schedule (crypto.SERVER_HANDSHAKE and so on)."""
+        check(_reader_use(self._context, schedule.handle, traffic_secret), "reader key")
+        self.suite = schedule.suite
+
+    @property
+    def traffic_secret(self) -> Secret | None:
+        """A copy of the TLS 1.3 traffic secret in use, empty once wiped; None before there is one. For tests and traces alone."""
+        return None if self.suite is None else _copy(lib.tf_record_reader_traffic_secret, self._context)
 
     def set_key12(self, aead: int, key_block: Secret, *, client: bool) -> None:
         """TLS 1.2: open from the next record on with the client's or the server's keys of the key block."""
@@ -198,9 +216,7 @@ class RecordReader:
 
     def update_key(self) -> None:
         """RFC 8446, 7.2: the next generation of the application traffic secret."""
-        if self.suite is None or self.traffic_secret is None:
-            raise InternalError("no traffic secret to update")
-        self.set_key13(self.suite, next_traffic_secret(self.suite.hash, self.traffic_secret))
+        check(lib.tf_record_reader_update_key(self._context), "reader key update")
 
     def allow_plaintext_alert(self) -> None:
         check(lib.tf_record_reader_allow_plaintext_alert(self._context), "plaintext alerts")
@@ -213,8 +229,6 @@ class RecordReader:
 
     def wipe(self) -> None:
         lib.tf_record_reader_wipe(self._context)
-        if self.traffic_secret is not None:
-            self.traffic_secret.wipe()
         self._drop()
 
 
@@ -240,14 +254,13 @@ def _fault(code: int, reader: RecordReader) -> TLSError:
 class RecordWriter:
     """Protects our records and queues them until data_to_send takes them. Whoever does several steps in one holds `lock` around them."""
 
-    __slots__ = ("_context", "_queue", "_short_records", "lock", "suite", "traffic_secret")
+    __slots__ = ("_context", "_queue", "_short_records", "lock", "suite")
 
     def __init__(self) -> None:
         self._context = owned(lib.tf_record_writer_new(), lib.tf_record_writer_free)
         self._queue: list[bytes] = []
         self._short_records = False  # the peer's record_size_limit: many records, much overhead
         self.lock = threading.RLock()
-        self.traffic_secret: Secret | None = None
         self.suite: Suite | None = None
 
     def send(self, type: int, content: bytes | bytearray | memoryview) -> int:
@@ -323,7 +336,19 @@ class RecordWriter:
                 lib.tf_record_writer_set_key13(self._context, suite.aead, suite.hash, traffic_secret.handle),
                 "writer key",
             )
-            self.suite, self.traffic_secret = suite, traffic_secret
+            self.suite = suite
+
+    def use(self, schedule: KeySchedule, traffic_secret: int) -> None:
+        """Seal from here on under this traffic secret of the schedule (crypto.CLIENT_HANDSHAKE and so on)."""
+        with self.lock:
+            check(_writer_use(self._context, schedule.handle, traffic_secret), "writer key")
+            self.suite = schedule.suite
+
+    @property
+    def traffic_secret(self) -> Secret | None:
+        """As RecordReader.traffic_secret."""
+        with self.lock:
+            return None if self.suite is None else _copy(lib.tf_record_writer_traffic_secret, self._context)
 
     def set_key12(self, aead: int, key_block: Secret, *, client: bool) -> None:
         """TLS 1.2: seal from here on with the client's or the server's keys of the key block."""
@@ -333,9 +358,7 @@ class RecordWriter:
     def update_key(self) -> None:
         """RFC 8446, 7.2: the next generation of the application traffic secret."""
         with self.lock:
-            if self.suite is None or self.traffic_secret is None:
-                raise InternalError("no traffic secret to update")
-            self.set_key13(self.suite, next_traffic_secret(self.suite.hash, self.traffic_secret))
+            check(lib.tf_record_writer_update_key(self._context), "writer key update")
 
     def set_limit(self, max_inner_plaintext: int) -> None:
         with self.lock:
@@ -352,8 +375,6 @@ class RecordWriter:
     def wipe(self) -> None:
         with self.lock:
             lib.tf_record_writer_wipe(self._context)
-            if self.traffic_secret is not None:
-                self.traffic_secret.wipe()
 
 
 SKIP_NONE: Final = 0

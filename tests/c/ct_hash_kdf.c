@@ -26,18 +26,30 @@ static void run_hash(int hash)
 
 static void run_schedule(int hash)
 {
-    tf_secret psk, shared, early, handshake, master, client, server, exporter, out;
+    tf_secret psk, shared, master, client, server, exporter, out;
     uint8_t bytes[TF_SECRET_MAX], transcript[TF_HASH_MAX], ours[TF_HASH_MAX], theirs[TF_HASH_MAX];
     const uint8_t *label = (const uint8_t *)"key";
     size_t length = tf_hash_length(hash);
     ct_noise(bytes, sizeof bytes, 3);
     check_noise(transcript, sizeof transcript, 4);
     CHECK(tf_secret_set(&psk, bytes, length) == TF_OK && tf_secret_random(&shared, 32) == TF_OK);
-    CHECK(tf_early_secret(hash, &early, &psk) == TF_OK);
-    CHECK(tf_handshake_secrets(hash, &handshake, &client, &server, &early, &shared, transcript) == TF_OK);
-    CHECK(tf_finished(hash, ours, &client, transcript) == TF_OK && tf_finished(hash, theirs, &server, transcript) == TF_OK);
-    CHECK(tf_equal(ours, theirs, length) == 0); /* a Finished is secret until it is sent or was compared */
-    CHECK(tf_application_secrets(hash, &master, &client, &server, &exporter, &handshake, transcript) == TF_OK);
+    CHECK(tf_early_secret(hash, &master, &psk) == TF_OK && tf_secret_random(&client, length) == TF_OK && tf_secret_random(&exporter, 48) == TF_OK);
+    if (hash != TF_SHA512) {
+        tf_schedule *s = tf_schedule_new(hash == TF_SHA256 ? TF_AES_128_GCM : TF_AES_256_GCM, hash);
+        if (!CHECK(s != NULL))
+            return;
+        CHECK(tf_schedule_handshake(s, &shared, &psk, transcript) == TF_OK);
+        CHECK(tf_schedule_finished(s, ours, TF_CLIENT_HANDSHAKE_TRAFFIC_SECRET, transcript) == TF_OK);
+        CHECK(tf_schedule_finished(s, theirs, TF_SERVER_HANDSHAKE_TRAFFIC_SECRET, transcript) == TF_OK);
+        CHECK(tf_equal(ours, theirs, length) == 0); /* a Finished is secret until it is sent or was compared */
+        CHECK(tf_schedule_application(s, transcript) == TF_OK);
+        CHECK(tf_schedule_secret(s, &server, TF_SERVER_APPLICATION_TRAFFIC_SECRET) == TF_OK);
+        CHECK(tf_schedule_resumption(s, transcript) == TF_OK);
+        CHECK(tf_schedule_resumption_psk(s, &out, transcript, 3) == TF_OK);
+        CHECK(tf_binder(hash, ours, &out, transcript) == TF_OK && tf_finished(hash, theirs, &server, transcript) == TF_OK);
+        CHECK(tf_equal(ours, theirs, length) == 0);
+        tf_schedule_free(s);
+    }
     CHECK(tf_hkdf_expand_label(hash, &out, 16, &client, label, 3, NULL, 0) == TF_OK);
     CHECK(tf_hkdf_extract(hash, &out, &master, &exporter) == TF_OK);
     CHECK(tf_hkdf_expand(hash, &out, 200, &out, transcript, length) == TF_OK);

@@ -10,7 +10,7 @@ from tlsfast import crypto
 from tlsfast.certificates.names import printable
 from tlsfast.config import SIGNATURE_SCHEMES_13, ClientConfig, ServerConfig
 from tlsfast.credentials import Credential, verify_signature
-from tlsfast.crypto import Secret, Suite
+from tlsfast.crypto import KeySchedule
 from tlsfast.errors import (
     AccessDenied,
     ApiMisuse,
@@ -68,8 +68,8 @@ def send_certificate_verify(
     hs.send(CertificateVerify(scheme, signature))
 
 
-def send_finished(hs: Handshake, suite: Suite, base_key: Secret) -> None:
-    hs.send(Finished(crypto.finished(suite.hash, base_key, hs.transcript.digest())))
+def send_finished(hs: Handshake, schedule: KeySchedule, base_key: int) -> None:
+    hs.send(Finished(schedule.finished(base_key, hs.transcript.digest())))
 
 
 # ---- Checking who the peer is ----
@@ -163,8 +163,8 @@ def check_certificate_verify(hs: Handshake, leaf: bytes, message: CertificateVer
     return SignatureScheme(message.algorithm)
 
 
-def check_finished(hs: Handshake, suite: Suite, base_key: Secret, message: Finished) -> None:
-    expected = crypto.finished(suite.hash, base_key, hs.transcript.before)
+def check_finished(hs: Handshake, schedule: KeySchedule, base_key: int, message: Finished) -> None:
+    expected = schedule.finished(base_key, hs.transcript.before)
     if len(message.verify_data) != len(expected):
         # RFC 8446, 6: a message that cannot be parsed by its syntax, verify_data[Hash.length], MUST earn a "decode_error" alert
         raise DecodeError(f"verify_data has {len(message.verify_data)} bytes; the suite's hash has {len(expected)}")

@@ -7,12 +7,18 @@ from dataclasses import dataclass
 
 from tlsfast.config import ClientConfig
 from tlsfast.credentials import Credential
-from tlsfast.crypto import SUITES, Suite
+from tlsfast.crypto import (
+    CLIENT_APPLICATION,
+    CLIENT_HANDSHAKE,
+    SERVER_APPLICATION,
+    SERVER_HANDSHAKE,
+    SUITES,
+    KeySchedule,
+)
 from tlsfast.errors import IllegalParameter, MissingExtension
 from tlsfast.events import HandshakeCompleted
 from tlsfast.handshake import auth, keys13
 from tlsfast.handshake.flow import Established13, Flow, Handshake, Step, expect
-from tlsfast.handshake.keys13 import HandshakeSecrets
 from tlsfast.handshake.offer import Offer, check_echoes, check_offered
 from tlsfast.messages.extensions import EncryptedExtensionsBlock
 from tlsfast.messages.handshake import (
@@ -39,12 +45,12 @@ class Peer:
 
 def client_flow13(hs: Handshake, config: ClientConfig, offer: Offer, server_hello: ServerHello) -> Flow:
     """RFC 8446, 2: from ServerHello to the client's Finished."""
-    suite, session, secrets = agree(hs, offer, server_hello)
-    hs.read_with(suite, secrets.server, "handshake")
+    session, schedule = agree(hs, offer, server_hello)
+    hs.read_with(schedule, SERVER_HANDSHAKE, "handshake")
     hs.reader.allow_plaintext_alert()
     if offer.hello.legacy_session_id and not offer.retried:
         hs.send_change_cipher_spec()
-    hs.write_with(suite, secrets.client, "handshake")  # from here our alerts are encrypted too
+    hs.write_with(schedule, CLIENT_HANDSHAKE, "handshake")  # from here our alerts are encrypted too
     encrypted = yield from expect(EncryptedExtensions)
     alpn = accept_extensions(hs, config, offer, encrypted.extensions)
 
@@ -58,16 +64,15 @@ def client_flow13(hs: Handshake, config: ClientConfig, offer: Offer, server_hell
             request, certificate = certificate, (yield from expect(Certificate))
             check_request(request)
         peer = yield from authenticate(hs, config, certificate)
-    check_server_finished(hs, secrets, (yield from expect(Finished)))
-    application = keys13.application_secrets(hs, secrets)
-    hs.read_with(suite, application.server, "application")
+    auth.check_finished(hs, schedule, SERVER_HANDSHAKE, (yield from expect(Finished)))
+    keys13.application_secrets(hs, schedule)
+    hs.read_with(schedule, SERVER_APPLICATION, "application")
 
     if request is not None:
         yield from answer_request(hs, config, request)
-    auth.send_finished(hs, suite, secrets.client)
-    hs.write_with(suite, application.client, "application")
-    secrets.client.wipe()
-    secrets.server.wipe()
+    auth.send_finished(hs, schedule, CLIENT_HANDSHAKE)
+    hs.write_with(schedule, CLIENT_APPLICATION, "application")
+    keys13.resumption_master_secret(hs, schedule)
     share = server_hello.extensions.key_share
     completed = HandshakeCompleted(
         version=TLSVersion.TLSv1_3,
@@ -80,12 +85,11 @@ def client_flow13(hs: Handshake, config: ClientConfig, offer: Offer, server_hell
         peer_chain=peer.chain,
         verified_chain=peer.verified,
     )
-    resumption = keys13.resumption_master_secret(hs, application)
-    exporter = keys13.Exporter13(suite.hash, application.exporter)
-    return Established13(completed, exporter, peer.chain[0] if peer.chain else None, suite, resumption, peer.expires_at)
+    leaf = peer.chain[0] if peer.chain else None
+    return Established13(completed, keys13.Exporter13(schedule), leaf, schedule, peer.expires_at)
 
 
-def agree(hs: Handshake, offer: Offer, server_hello: ServerHello) -> tuple[Suite, Session | None, HandshakeSecrets]:
+def agree(hs: Handshake, offer: Offer, server_hello: ServerHello) -> tuple[Session | None, KeySchedule]:
     """Check the server's choices (RFC 8446, 4.1.3, 4.2.8, 4.2.11) and derive the handshake secrets."""
     check_echoes(offer, server_hello)
     extensions = server_hello.extensions
@@ -112,7 +116,7 @@ def agree(hs: Handshake, offer: Offer, server_hello: ServerHello) -> tuple[Suite
     hs.decided("group", NamedGroup(share.group))
     hs.decided("resumption", session is not None)
     hs.transcript.use_hash(suite.hash)
-    return suite, session, keys13.handshake_secrets(hs, suite, session.psk if session else None, shared)
+    return session, keys13.handshake_secrets(hs, suite, session.psk if session else None, shared)
 
 
 def accept_extensions(hs: Handshake, config: ClientConfig, offer: Offer, block: EncryptedExtensionsBlock) -> str | None:
@@ -141,10 +145,6 @@ def authenticate(hs: Handshake, config: ClientConfig, certificate: Certificate) 
     if verified is None:
         return Peer(chain, (), scheme, None)
     return Peer(chain, verified.path, scheme, auth.ends_at(verified))
-
-
-def check_server_finished(hs: Handshake, secrets: HandshakeSecrets, finished: Finished) -> None:
-    auth.check_finished(hs, secrets.suite, secrets.server, finished)
 
 
 def check_request(request: CertificateRequest) -> None:

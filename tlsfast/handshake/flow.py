@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeVar, overload
 
 from tlsfast import crypto
 from tlsfast.config import ASK, Config
-from tlsfast.crypto import Secret, Suite
+from tlsfast.crypto import KeySchedule, Secret, Suite
 from tlsfast.errors import InternalError, UnexpectedMessage
 from tlsfast.events import (
     ChangeCipherSpecSeen,
@@ -53,8 +53,7 @@ class Established:
 class Established13(Established):
     """What outlives a TLS 1.3 handshake: tickets need the resumption master secret."""
 
-    suite: Suite
-    resumption_master: Secret
+    schedule: KeySchedule
     chain_expires_at: float | None
 
 
@@ -184,19 +183,19 @@ class Handshake:
 
     # ---- Keys ----
 
-    def read_with(self, suite: Suite, secret: Secret, epoch: str) -> None:
-        """Receive under secret from the next record on."""
+    def read_with(self, schedule: KeySchedule, secret: int, epoch: str) -> None:
+        """Receive under this traffic secret of the schedule from the next record on."""
         # RFC 8446, 5.1: Handshake messages MUST NOT span key changes ... MUST terminate the connection with an "unexpected_message" alert
         if not self.joiner.empty:
             raise UnexpectedMessage("a handshake message follows, in the same record, one after which the keys change")
-        self.reader.set_key13(suite, secret)
-        self._keys_changed(False, epoch, suite)
+        self.reader.use(schedule, secret)
+        self._keys_changed(False, epoch, schedule.suite)
 
-    def write_with(self, suite: Suite, secret: Secret, epoch: str) -> None:
-        """Send under secret from here on: alerts too."""
+    def write_with(self, schedule: KeySchedule, secret: int, epoch: str) -> None:
+        """Send under this traffic secret of the schedule from here on: alerts too."""
         self.flush()
-        self.writer.set_key13(suite, secret)
-        self._keys_changed(True, epoch, suite)
+        self.writer.use(schedule, secret)
+        self._keys_changed(True, epoch, schedule.suite)
 
     def read_with12(self, number: CipherSuite, key_block: Secret, *, client: bool) -> None:
         """TLS 1.2, at the peer's ChangeCipherSpec: receive under its keys of the key block."""

@@ -145,8 +145,7 @@ def send_hello(
         algorithm = SUITES[session.cipher_suite].hash
         truncated = truncate(raw, hello)
         hs.transcript.settle()
-        key = crypto.binder_key(algorithm, session.psk)
-        binders = (crypto.finished(algorithm, key, hs.transcript.digest_truncated(algorithm, truncated)),)
+        binders = (crypto.binder(algorithm, session.psk, hs.transcript.digest_truncated(algorithm, truncated)),)
         raw = truncated + encode_binders(binders)
         if hs.observers is not None:
             hello = hello.with_binders(binders)

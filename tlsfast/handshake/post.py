@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import time
 
-from tlsfast import crypto
 from tlsfast.config import ClientConfig
 from tlsfast.errors import UnexpectedMessage
 from tlsfast.events import Event, KeysUpdated, MessageSeen, TicketReceived
@@ -55,10 +54,9 @@ def keep_ticket(hs: Handshake, config: ClientConfig, established: Established13,
     if config.sessions is None or message.ticket_lifetime == 0:
         return
     completed = established.completed
-    psk = crypto.resumption_psk(established.suite.hash, established.resumption_master, message.ticket_nonce)
     session = Session.from_ticket(
         cipher_suite=CipherSuite(completed.cipher_suite),
-        psk=psk,
+        psk=established.schedule.resumption_psk(message.ticket_nonce),
         ticket=message.ticket,
         lifetime=message.ticket_lifetime,
         age_add=message.ticket_age_add,

@@ -11,7 +11,7 @@ from typing import ParamSpec, TypeVar
 from tlsfast import crypto
 from tlsfast.config import ServerConfig
 from tlsfast.credentials import Credential
-from tlsfast.crypto import SUITES, Secret
+from tlsfast.crypto import SUITES, KeySchedule, Secret
 from tlsfast.errors import DecryptError
 from tlsfast.events import HandshakeCompleted
 from tlsfast.handshake import auth
@@ -68,8 +68,7 @@ def find_session(
         psk = opened[0]
         # RFC 8446, 4.2.11: the server MUST validate the corresponding binder value; if it does not validate, MUST abort the handshake
         truncated = truncate(hs.transcript.newest, hello)
-        key = crypto.binder_key(algorithm, psk)
-        expected = crypto.finished(algorithm, key, hs.transcript.digest_truncated(algorithm, truncated))
+        expected = crypto.binder(algorithm, psk, hs.transcript.digest_truncated(algorithm, truncated))
         if not crypto.equal(expected, offered.binders[index]):
             raise DecryptError("the PSK binder of the ClientHello does not verify")
         if state.peer_chain:
@@ -110,14 +109,13 @@ def send_tickets(
     hello: ClientHello,
     completed: HandshakeCompleted,
     credential: Credential,
-    resumption_master: Secret,
+    schedule: KeySchedule,
     chain_expires_at: float | None,
 ) -> None:
     """NewSessionTicket messages after the client's Finished: some after a full handshake, one for the one that a resumed session used up."""
     modes = hello.extensions.psk_key_exchange_modes or ()
     if config.keyring is None or PskKeyExchangeMode.psk_dhe_ke not in modes:
         return
-    algorithm = SUITES[completed.cipher_suite].hash
     for number in range(min(config.ticket_count, 1) if completed.resumed else config.ticket_count):
         nonce = bytes((number,))
         age_add = int.from_bytes(crypto.random_bytes(4))
@@ -135,7 +133,7 @@ def send_tickets(
         encoded = state.encode()
         if encoded is None:  # the client's chain is too long for a ticket
             return
-        psk = crypto.resumption_psk(algorithm, resumption_master, nonce)
+        psk = schedule.resumption_psk(nonce)
         ticket = unless_it_raises(hs, "keyring", config.keyring.seal, psk, encoded)
         if ticket is None:
             return

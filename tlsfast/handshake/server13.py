@@ -9,7 +9,14 @@ from dataclasses import dataclass
 from tlsfast import crypto
 from tlsfast.config import CERTIFICATE_SIGNATURE_SCHEMES, SIGNATURE_SCHEMES_13, ServerConfig
 from tlsfast.credentials import Credential
-from tlsfast.crypto import SUITES
+from tlsfast.crypto import (
+    CLIENT_APPLICATION,
+    CLIENT_HANDSHAKE,
+    SERVER_APPLICATION,
+    SERVER_HANDSHAKE,
+    SUITES,
+    KeySchedule,
+)
 from tlsfast.errors import CertificateRequired, IllegalParameter, MissingExtension
 from tlsfast.events import HandshakeCompleted
 from tlsfast.handshake import auth, keys13, resume
@@ -68,10 +75,10 @@ def server_flow13(hs: Handshake, config: ServerConfig, hello: ClientHello) -> Fl
     hs.transcript.use_hash(suite.hash)
     session = yield from resume.find_session(hs, config, hello, choice.suite, choice.credential)
 
-    secrets = answer_hello(hs, choice, hello, session)
+    schedule = answer_hello(hs, choice, hello, session)
     if hello.legacy_session_id and not retried:
         hs.send_change_cipher_spec()
-    hs.write_with(suite, secrets.server, "handshake")
+    hs.write_with(schedule, SERVER_HANDSHAKE, "handshake")
     hs.send(EncryptedExtensions(encrypted_extensions(hs, config, choice, hello)))
     asked = config.client_auth is not None and session is None
     if asked:
@@ -79,26 +86,24 @@ def server_flow13(hs: Handshake, config: ServerConfig, hello: ClientHello) -> Fl
     if session is None:
         auth.send_certificate(hs, choice.credential, b"", staple=hello.extensions.status_request)
         yield from auth.send_certificate_verify(hs, choice.credential, choice.scheme, auth.SERVER)
-    auth.send_finished(hs, suite, secrets.server)
-    application = keys13.application_secrets(hs, secrets)
-    hs.write_with(suite, application.server, "application")
-    hs.read_with(suite, secrets.client, "handshake")
+    auth.send_finished(hs, schedule, SERVER_HANDSHAKE)
+    keys13.application_secrets(hs, schedule)
+    hs.write_with(schedule, SERVER_APPLICATION, "application")
+    hs.read_with(schedule, CLIENT_HANDSHAKE, "handshake")
     hs.reader.allow_plaintext_alert()
     if hello.extensions.early_data:
         # RFC 8446, 4.2.10: we take no early data: skip what fails to open under the handshake key, up to the budget
         hs.reader.skip_early_data(SKIP_UNDECRYPTABLE, config.early_data_budget)
 
     peer = (yield from authenticate(hs, config, (yield from expect(Certificate)))) if asked else peer_of(session)
-    auth.check_finished(hs, suite, secrets.client, (yield from expect(Finished)))
-    hs.read_with(suite, application.client, "application")
-    secrets.client.wipe()
-    secrets.server.wipe()
-    resumption = keys13.resumption_master_secret(hs, application)
+    auth.check_finished(hs, schedule, CLIENT_HANDSHAKE, (yield from expect(Finished)))
+    hs.read_with(schedule, CLIENT_APPLICATION, "application")
+    keys13.resumption_master_secret(hs, schedule)
     completed = completion(hs, choice, peer, resumed=session is not None)
-    resume.send_tickets(hs, config, hello, completed, choice.credential, resumption, peer.expires_at)
-    resumption.wipe()  # its tickets are made
-    exporter = keys13.Exporter13(suite.hash, application.exporter)
-    return Established13(completed, exporter, choice.credential.chain[0], suite, resumption, peer.expires_at)
+    resume.send_tickets(hs, config, hello, completed, choice.credential, schedule, peer.expires_at)
+    schedule.forget_resumption()  # its tickets are made
+    leaf = choice.credential.chain[0]
+    return Established13(completed, keys13.Exporter13(schedule), leaf, schedule, peer.expires_at)
 
 
 def completion(hs: Handshake, choice: Choice, peer: Peer, *, resumed: bool) -> HandshakeCompleted:
@@ -209,9 +214,7 @@ def peer_of(session: resume.Resumption | None) -> Peer:
     return Peer(session.state.peer_chain, session.state.verified_chain, session.state.expires_at)
 
 
-def answer_hello(
-    hs: Handshake, choice: Choice, hello: ClientHello, session: resume.Resumption | None
-) -> keys13.HandshakeSecrets:
+def answer_hello(hs: Handshake, choice: Choice, hello: ClientHello, session: resume.Resumption | None) -> KeySchedule:
     """ServerHello (RFC 8446, 4.1.3) and the handshake secrets."""
     share = next(entry for entry in hello.extensions.key_share or () if entry.group == choice.group)
     public, shared = answer_key_share(choice.group, share.key_exchange)
