@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 from pair import client_config, make_pair, server_config, shake
 
@@ -117,3 +120,12 @@ def test_without_an_observer() -> None:
     keyring = FaultyKeyring()
     keyring.failing = frozenset({"seal", "open"})
     assert make_pair(server=server_config(tickets=keyring)).run().complete
+
+
+def test_without_the_redis_package_the_extra_is_named() -> None:
+    program = "import sys; sys.modules['redis'] = None; import tlsfast.redis"
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    last = run.stderr.strip().splitlines()[-1]
+    assert last.endswith(
+        'tlsfast.redis needs the package redis, which is not installed: pip install "tlsfast[redis]"'
+    ), run.stderr

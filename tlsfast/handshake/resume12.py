@@ -86,7 +86,9 @@ def acceptable(
 
 def new_session_id(config: ServerConfig, hello: ClientHello) -> bytes:
     """RFC 5246, 7.4.1.3: an id under which the session is kept; empty where it is not, or where the client takes tickets."""
-    takes_tickets = hello.extensions.session_ticket is not None and config.keyring is not None
+    takes_tickets = (
+        hello.extensions.session_ticket is not None and config.keyring is not None and config.ticket_count > 0
+    )
     keeps = config.store is not None or config.session_store is ASK
     return crypto.random_bytes(32) if keeps and not takes_tickets else b""
 
