@@ -322,6 +322,7 @@ extern const tf_keccak_x4_impl tf_keccak_x4_portable;
 extern const tf_aead_impl tf_aes_gcm_aesni, tf_aes_gcm_vaes512;
 extern const tf_sha256_impl tf_sha256_shani;
 #if defined(TF_INT128)
+extern const tf_aead_impl tf_chacha20_poly1305_avx512;
 extern const tf_x25519_impl tf_x25519_ifma; /* its limbs are those of the portable 64-bit ones, which finish its work */
 #endif
 #endif

@@ -62,6 +62,12 @@ X86 = {
     lib.TF_CPU_AVX512: {},
     lib.TF_CPU_IFMA: {},
     lib.TF_CPU_AVX512 | lib.TF_CPU_IFMA: {X25519: "x25519_ifma"},
+    lib.TF_CPU_IFMA | lib.TF_CPU_ZMM: {},
+    lib.TF_CPU_AVX512 | lib.TF_CPU_ZMM: {},
+    lib.TF_CPU_AVX512 | lib.TF_CPU_IFMA | lib.TF_CPU_ZMM: {
+        X25519: "x25519_ifma",
+        CHACHA20_POLY1305: "chacha20_poly1305_avx512",
+    },
     lib.TF_CPU_AESNI | lib.TF_CPU_SHANI: {AES_GCM: "aes_gcm_aesni", SHA256: "sha256_shani"},
     # What processors have of the bits that 512-bit AES needs: no AVX-512, no VAES, a clock that 512-bit vectors lower; all.
     lib.TF_CPU_AESNI | lib.TF_CPU_VAES: {AES_GCM: "aes_gcm_aesni"},

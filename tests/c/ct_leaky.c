@@ -6,13 +6,13 @@
 static const uint8_t table[256] = {1, 2, 3};
 static volatile int sink;
 
-/* Byte at of what sealing 32 bytes of zeros gives: of the ciphertext, or from 32 on of the tag. */
-static uint8_t sealed_byte(int aead, const uint8_t *key_bytes, size_t at)
+/* Byte at of what sealing len zeros gives: of the ciphertext, or from len on of the tag. */
+static uint8_t sealed_byte(int aead, const uint8_t *key_bytes, size_t len, size_t at)
 {
     static tf_aead_key key;
-    uint8_t out[32 + TF_TAG] = {0};
+    static uint8_t out[1400 + TF_TAG];
     CHECK(tf_aead_set_key(&key, aead, key_bytes, 32) == TF_OK);
-    key.impl->seal(&key, out, out, NULL, 0, out, 32, -1);
+    key.impl->seal(&key, out, out, NULL, 0, out, len, -1);
     return out[at];
 }
 
@@ -44,13 +44,17 @@ static uint8_t leak_source(const char *source)
     if (strcmp(source, "none") == 0)
         return secret[0];
     if (strcmp(source, "aes_gcm") == 0)
-        return sealed_byte(TF_AES_256_GCM, secret, 0);
+        return sealed_byte(TF_AES_256_GCM, secret, 32, 0);
     if (strcmp(source, "aes_gcm_tag") == 0)
-        return sealed_byte(TF_AES_256_GCM, secret, 32);
+        return sealed_byte(TF_AES_256_GCM, secret, 32, 32);
     if (strcmp(source, "chacha20_poly1305") == 0)
-        return sealed_byte(TF_CHACHA20_POLY1305, secret, 0);
+        return sealed_byte(TF_CHACHA20_POLY1305, secret, 32, 0);
     if (strcmp(source, "chacha20_poly1305_tag") == 0)
-        return sealed_byte(TF_CHACHA20_POLY1305, secret, 32);
+        return sealed_byte(TF_CHACHA20_POLY1305, secret, 32, 32);
+    if (strcmp(source, "chacha20_poly1305_long") == 0) /* long enough for other kernels than the short ones */
+        return sealed_byte(TF_CHACHA20_POLY1305, secret, 1400, 1300);
+    if (strcmp(source, "chacha20_poly1305_long_tag") == 0)
+        return sealed_byte(TF_CHACHA20_POLY1305, secret, 1400, 1400);
     if (strcmp(source, "mlkem768_ntt") == 0)
         return transformed_byte(secret);
     if (strcmp(source, "keccak_x4") == 0)

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Poly1305 alone, which the AEAD's interface cannot bring to its edges: RFC 8439's awkward sums, and the last reduction from chosen limbs against
- * long subtraction. Included by a program for each arithmetic, behind chacha20_poly1305.c. */
+ * long subtraction. Included by a program for each arithmetic, behind poly1305.h. */
 #include "check.h"
 
 #if defined(TF_INT128)
-static const int limb_bits[POLY_LIMBS] = {0, 44, 88};
-static const uint64_t limb_edges[] = {0, 1, 4, 5, 6, (1ULL << 42) - 6, (1ULL << 42) - 1, (1ULL << 44) - 6, (1ULL << 44) - 5, (1ULL << 44) - 1};
+static const int limb_bits[POLY_LIMBS] = {0, 64, 128};
+static const uint64_t limb_edges[] = {0, 1, 2, 3, 4, 5, 6, UINT64_MAX - 6, UINT64_MAX - 5, UINT64_MAX - 4, UINT64_MAX - 3, UINT64_MAX};
 typedef uint64_t limb;
 #else
 static const int limb_bits[POLY_LIMBS] = {0, 26, 52, 78, 104};
@@ -80,7 +80,7 @@ static void reference_tag(uint32_t x[6], const uint8_t pad[16], uint8_t tag[16])
         tf_store32le(tag + 4 * i, x[i]);
 }
 
-/* Every combination of edge limbs, and a limb past its size as poly_blocks may leave it (h[1], by its carry), with an awkward pad. */
+/* Every combination of edge limbs, and a limb past its size as poly_blocks may leave it (h2 or h[1], by its carry), with an awkward pad. */
 static void check_last_reduction(void)
 {
     static const char *const pads[] = {"00000000000000000000000000000000", "ffffffffffffffffffffffffffffffff", "0000000000000080fbffffffffffffff"};
@@ -99,10 +99,12 @@ static void check_last_reduction(void)
                 uint64_t edge = limb_edges[rest % EDGES];
                 rest /= EDGES;
 #if defined(TF_INT128)
-                edge &= i == 2 ? M42 : M44;
-#endif
+                if (i == 2)
+                    edge = (edge & 3) + (uint64_t)excess; /* at most 4 */
+#else
                 if (i == 1)
                     edge += (uint64_t)excess * 1000;
+#endif
                 p.h[i] = (limb)edge;
                 reference_add(x, edge, limb_bits[i]);
             }

@@ -262,6 +262,21 @@ static void check_dispatch(void)
     CHECK(tf_cpu_features() == all);
 }
 
+/* Without any one of its bits, the next. */
+static void check_dispatch_chacha(void)
+{
+#if defined(TF_X86_64) && defined(TF_INT128)
+    const uint32_t avx512 = TF_CPU_AVX512 | TF_CPU_IFMA | TF_CPU_ZMM, all = tf_cpu_features();
+    const char *next = "chacha20_poly1305_portable", *best = (all & avx512) == avx512 ? "chacha20_poly1305_avx512" : next;
+    CHECK(strcmp(tf_implementation(TF_PRIMITIVE_CHACHA20_POLY1305), best) == 0);
+    for (uint32_t bit = TF_CPU_AVX512; bit <= TF_CPU_ZMM; bit <<= 1) {
+        tf_cpu_limit(~bit);
+        CHECK(strcmp(tf_implementation(TF_PRIMITIVE_CHACHA20_POLY1305), next) == 0);
+    }
+    tf_cpu_limit(~(uint32_t)0);
+#endif
+}
+
 static void check_arguments(void)
 {
     uint8_t key[32] = {0}, nonce[12] = {0}, out[32];
@@ -291,6 +306,7 @@ int main(void)
         check_long(masks[m]);
     }
     check_dispatch();
+    check_dispatch_chacha();
     check_arguments();
     return check_done();
 }
