@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """tlsfast: TLS 1.3 for Python, client and server. The public names, and nothing else."""
 
+import importlib as _importlib
+from typing import Any
+
 from tlsfast.certificates.chaincache import ChainCache
 from tlsfast.config import ASK, ClientConfig, ServerConfig
 from tlsfast.connection import ClientConnection, ServerConnection
@@ -68,3 +71,10 @@ __all__ = [
     "connect",
     "wrap_socket",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Load on first use what most programs do without."""
+    if name in {"aio", "ssl"}:
+        return _importlib.import_module(f"tlsfast.{name}")
+    raise AttributeError(f"module 'tlsfast' has no attribute {name!r}")

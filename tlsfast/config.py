@@ -225,12 +225,15 @@ class ClientConfig(Config):
     """A client's configuration.
 
     session_cache: a SessionCache, None for no resumption; by default each configuration has one of its own. insecure_skip_verification: accept
-    any certificate (the handshake is then open to an attacker in the middle). request_ocsp: ask for an OCSP staple. key_shares: groups sent with
-    the first hello (default: the first of groups; with none the server names the one it wants, for a round trip). require_secure_renegotiation:
-    refuse TLS 1.2 servers without RFC 5746. fallback_scsv: say that an earlier attempt with a newer version failed (RFC 7507)."""
+    any certificate (the handshake is then open to an attacker in the middle). insecure_skip_name_check: accept any certificate that the trust
+    vouches for, whomever it names (whoever holds one is then believed to be the server). request_ocsp: ask for an OCSP staple. key_shares: groups
+    sent with the first hello (default: the first of groups; with none the server names the one it wants, for a round trip).
+    require_secure_renegotiation: refuse TLS 1.2 servers without RFC 5746. fallback_scsv: say that an earlier attempt with a newer version failed
+    (RFC 7507)."""
 
     session_cache: SessionCache | Literal[_Marker.default] | None = DEFAULT
     insecure_skip_verification: bool = False
+    insecure_skip_name_check: bool = False
     request_ocsp: bool = True
     key_shares: Sequence[NamedGroup] | None = None
     require_secure_renegotiation: bool = True
@@ -263,7 +266,8 @@ class ClientConfig(Config):
         """Under what a session is kept: all that a full handshake would have checked (SECURITY-BAR: downgrade is seen)."""
         trust = b"" if self.insecure_skip_verification else self.trust_store.digest
         credentials = tuple(credential.fingerprint for credential in self.credentials)
-        return server_name, self.alpn, trust, self.insecure_skip_verification, self.verify, credentials
+        skipped = self.insecure_skip_verification, self.insecure_skip_name_check
+        return server_name, self.alpn, trust, skipped, self.verify, credentials
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

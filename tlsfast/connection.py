@@ -64,6 +64,16 @@ class Connection(Driver):
         """True when data_to_send() has bytes."""
         return self._writer.pending
 
+    @property
+    def wire_buffered(self) -> int:
+        """Wire bytes that were received and make no whole record yet."""
+        return self._reader.buffered
+
+    @property
+    def wire_needed(self) -> int:
+        """Wire bytes that must come before the next record is whole; of one whose header is not here, the rest of the header."""
+        return self._reader.needed
+
     def data_to_send(self) -> bytes:
         """Take the bytes for the peer, in order; b"" when there are none. Never raises: an alert may stand here after a failure."""
         return self._writer.take()
@@ -299,7 +309,7 @@ class ClientConnection(Connection):
         if not isinstance(config, ClientConfig):
             raise ApiMisuse(f"ClientConnection takes a ClientConfig, not a {type(config).__name__}")
         name = str(parse_name(server_name)) if server_name is not None else None
-        if name is None and not config.insecure_skip_verification:
+        if name is None and not (config.insecure_skip_verification or config.insecure_skip_name_check):
             raise ApiMisuse("a client needs server_name: without it the server's certificate cannot be verified")
         super().__init__(config, lambda hs: client_flow(hs, config), name)
         self._resume(None, None)

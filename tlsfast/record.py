@@ -134,6 +134,11 @@ class RecordReader:
             self._buffer = bytes(lent.view[self._offset : self._offset + self.buffered]) if self.buffered else b""
             self._offset = 0
 
+    @property
+    def needed(self) -> int:
+        """Bytes that the next record lacks; of one that has not begun, those of its header (RFC 8446, 5.1)."""
+        return max(self._need, 1) if self.buffered else 5
+
     def _join(self) -> None:
         self.keep()
         if self._later:

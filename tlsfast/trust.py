@@ -81,8 +81,8 @@ def _end_entity(compat: bool, purpose: Purpose) -> ExtensionPolicy:
 
 
 _AUTHORITY = {compat: _authority(compat) for compat in (False, True)}
-# For host names with an underscore, which cryptography takes for no subject: the path is found as for a client, but for any purpose, and
-# checks.check_path alone compares name and purpose.
+# For host names with an underscore, which cryptography takes for no subject, and where no name is asked for: the path is found as for a client,
+# but for any purpose, and checks.check_path alone compares name and purpose.
 _AUTHORITY_FOR_ANY = {compat: _authority(compat, any_purpose=True) for compat in (False, True)}
 _END_ENTITY = {(compat, purpose): _end_entity(compat, purpose) for compat in (False, True) for purpose in Purpose}
 
@@ -200,18 +200,19 @@ class TrustStore:
     def verify_server(
         self,
         chain: Sequence[bytes],
-        name: str,
+        name: str | None,
         *,
         ocsp_response: bytes | None = None,
         at: datetime | None = None,
         transports_keys: bool = False,
         cache: ChainCache | None = None,
     ) -> VerifiedChain:
-        """Verify the chain (DER, leaf first) that a server sent, for the name or address that we meant to reach.
+        """Verify the chain (DER, leaf first) that a server sent, for the name or address that we meant to reach; None: for any.
 
         Raises the CertificateError that says what is wrong; ApiMisuse if the name is no name. at: the moment, now if None.
         transports_keys: for TLS 1.2 with static RSA, where the key must encipher in place of sign. cache: may spare the search for the path."""
-        question = Question(Purpose.SERVER, _moment(at), parse_name(name), self._preset == "compat", transports_keys)
+        meant = parse_name(name) if name is not None else None
+        question = Question(Purpose.SERVER, _moment(at), meant, self._preset == "compat", transports_keys)
         return self._verify(chain, question, ocsp_response, cache)
 
     def verify_client(
@@ -271,8 +272,11 @@ class TrustStore:
     def _search(self, sent: list[x509.Certificate], question: Question) -> list[x509.Certificate]:
         """Let cryptography find a path. A verifier freezes the time, so it is made for each call; the store is what is costly."""
         name, others = question.name, [c for c in sent[1:] if _usable(c)]
-        unnamed = isinstance(name, str) and "_" in name
-        builder = self._builder(unnamed, question.compat, question.purpose).time(question.moment)
+        server = question.purpose is Purpose.SERVER
+        unnamed = server and (name is None or (isinstance(name, str) and "_" in name))
+        builder = self._builder(
+            unnamed, question.compat, question.purpose if name is not None else Purpose.CLIENT
+        ).time(question.moment)
         if name is None or unnamed:
             return builder.build_client_verifier().verify(sent[0], others).chain
         subject = x509.DNSName(name) if isinstance(name, str) else x509.IPAddress(name)

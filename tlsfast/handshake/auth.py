@@ -110,10 +110,11 @@ def verify_server(
         raise DecodeError("the server sent no certificate")
     verified = None
     if not config.insecure_skip_verification:
-        if hs.server_name is None:
+        name = None if config.insecure_skip_name_check else hs.server_name
+        if name is None and not config.insecure_skip_name_check:
             raise InternalError("no server_name to verify the certificate for")
         verified = config.trust_store.verify_server(
-            chain, hs.server_name, ocsp_response=staple, transports_keys=transports_keys, cache=config.chains
+            chain, name, ocsp_response=staple, transports_keys=transports_keys, cache=config.chains
         )
     yield from _verify_hook(config, VerifyChain(chain, hs.server_name, verified.path if verified else (), staple))
     return verified
