@@ -8,6 +8,7 @@
 static const tf_aead_impl *const aes_gcm[] = {
 #if defined(TF_X86_64)
     &tf_aes_gcm_vaes512,
+    &tf_aes_gcm_vaes256,
     &tf_aes_gcm_aesni,
 #endif
     &tf_aes_gcm_portable,

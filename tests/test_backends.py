@@ -69,8 +69,11 @@ X86 = {
         CHACHA20_POLY1305: "chacha20_poly1305_avx512",
     },
     lib.TF_CPU_AESNI | lib.TF_CPU_SHANI: {AES_GCM: "aes_gcm_aesni", SHA256: "sha256_shani"},
-    # What processors have of the bits that 512-bit AES needs: no AVX-512, no VAES, a clock that 512-bit vectors lower; all.
+    # What processors have of the bits that vectors of AES need: no AVX-512, no VAES, a clock that 512-bit vectors lower; all.
     lib.TF_CPU_AESNI | lib.TF_CPU_VAES: {AES_GCM: "aes_gcm_aesni"},
+    lib.TF_CPU_AESNI | lib.TF_CPU_AVX2: {AES_GCM: "aes_gcm_aesni"},
+    lib.TF_CPU_AESNI | lib.TF_CPU_AVX2 | lib.TF_CPU_VAES: {AES_GCM: "aes_gcm_vaes256"},
+    lib.TF_CPU_AESNI | lib.TF_CPU_AVX2 | lib.TF_CPU_VAES | lib.TF_CPU_AVX512: {AES_GCM: "aes_gcm_vaes256"},
     lib.TF_CPU_AESNI | lib.TF_CPU_AVX512: {AES_GCM: "aes_gcm_aesni"},
     lib.TF_CPU_AESNI | lib.TF_CPU_AVX512 | lib.TF_CPU_ZMM: {AES_GCM: "aes_gcm_aesni"},
     lib.TF_CPU_AESNI | lib.TF_CPU_VAES | lib.TF_CPU_AVX512: {AES_GCM: "aes_gcm_aesni"},
