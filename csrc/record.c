@@ -338,6 +338,14 @@ int tf_record_open(tf_record_reader *reader, uint8_t *out, size_t cap, const uin
     return tf_protection_leave(&reader->protection, rc);
 }
 
+ptrdiff_t tf_record_open_data(tf_record_reader *reader, uint8_t *out, size_t cap, const uint8_t *in, size_t len, tf_opened *r)
+{
+    int rc = tf_record_open(reader, out, cap, in, len, 0, r);
+    if (rc != TF_OK)
+        return rc;
+    return r->consumed == len && r->type == 0 ? (ptrdiff_t)r->data_len : 0;
+}
+
 /* ---- Writing ---- */
 
 /* RFC 8446, 5.5: 2^24.5 full-size records under one AES-GCM key; for ChaCha20-Poly1305 the sequence number ends first. Past its limit a key still
@@ -511,4 +519,18 @@ int tf_record_seal(tf_record_writer *writer, int type, uint8_t *out, size_t cap,
     if (rc != TF_OK)
         return rc;
     return tf_protection_leave(&writer->protection, seal_records(writer, type, out, cap, in, len, r));
+}
+
+ptrdiff_t tf_record_seal_data(tf_record_writer *writer, uint8_t *out, size_t cap, const uint8_t *in, size_t len)
+{
+    tf_sealed r = {0, 0};
+    int rc = tf_protection_enter(&writer->protection);
+    if (rc != TF_OK)
+        return rc;
+    if (records_for(len, content_max(writer, 1)) > records_left(writer, APPLICATION_DATA))
+        rc = TF_ERR_EXHAUSTED;
+    else
+        rc = seal_records(writer, APPLICATION_DATA, out, cap, in, len, &r);
+    rc = tf_protection_leave(&writer->protection, rc);
+    return rc != TF_OK ? rc : (ptrdiff_t)r.written;
 }

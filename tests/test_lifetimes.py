@@ -381,14 +381,13 @@ NO_EXTENSIONS = tlsfast.messages.extensions.ClientHelloExtensions()
 # ---- One buffer a thread, many connections ----
 
 
-@pytest.mark.parametrize("step", ["open", "seal"])
+@pytest.mark.parametrize("step", ["open", "open_data", "seal", "seal_data"])
 def test_a_finalizer_may_use_another_connection_at_any_point(step: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The collector may run one, and a signal handler may come, between a call of the core and the copy of what it wrote."""
     pair, other = shake(), shake()
     wire = b""
-    if step == "open":
-        pair.client.send_data(b"for the server alone")
-        wire = pair.client.data_to_send()
+    if step.startswith("open"):
+        wire = pair.client.seal(b"for the server alone")
     name = f"_record_{step}"
     call = getattr(record, name)
 
@@ -401,10 +400,15 @@ def test_a_finalizer_may_use_another_connection_at_any_point(step: str, monkeypa
 
     monkeypatch.setattr(record, name, interrupted)
     if step == "open":
-        assert pair.server.receive_data(wire) == [tlsfast.DataReceived(b"for the server alone")]
+        events = pair.server.receive_data(memoryview(wire))
+    elif step == "open_data":
+        events = pair.server.receive_data(wire)
+    elif step == "seal":
+        events = pair.server.receive_data(pair.client.seal(bytearray(b"for the server alone")))
     else:
-        pair.client.send_data(b"for the server alone")
-        assert pair.server.receive_data(pair.client.data_to_send()) == [tlsfast.DataReceived(b"for the server alone")]
+        events = pair.server.receive_data(pair.client.seal(b"for the server alone"))
+    assert events == [tlsfast.DataReceived(b"for the server alone")]
+    assert getattr(record, name) is call
     assert tlsfast.DataReceived(b"X" * 1000) in other.server_events
 
 

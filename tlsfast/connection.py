@@ -12,7 +12,7 @@ from tlsfast.certificates.names import parse_name
 from tlsfast.config import ClientConfig, ServerConfig
 from tlsfast.driver import Driver
 from tlsfast.errors import AccessDenied, ApiMisuse, ConnectionClosed, InternalError, PeerError, TLSError, Truncated
-from tlsfast.events import Event, HandshakeCompleted, Request, VerifyChain
+from tlsfast.events import DataReceived, Event, HandshakeCompleted, Request, VerifyChain
 from tlsfast.handshake import post
 from tlsfast.handshake.bindings import channel_binding
 from tlsfast.handshake.client import client_flow
@@ -84,6 +84,8 @@ class Connection(Driver):
         """Take bytes from the peer, in any chunks; return what they mean.
 
         If something good preceded a fault its events are returned, and the fault is raised by the next call; else it is raised at once."""
+        if data.__class__ is bytes and self._established is not None and self._joiner.empty and self._question is None:
+            return self._receive_application(data)
         with self._alone():
             self._check_alive()
             if self._peer_closed or self._canceled:
@@ -94,6 +96,26 @@ class Connection(Driver):
                 )
             self._reader.feed(data)
             return self._guarded(self._pump)
+
+    def _receive_application(self, data: bytes) -> list[Event]:
+        """receive_data after the handshake, when most of what comes is data and nothing else."""
+        if not self._receiving.acquire(blocking=False):
+            raise _second_reader()
+        try:
+            self._check_alive()
+            if self._peer_closed:
+                return []
+            try:
+                opened = self._reader.open_data(data)
+            except BaseException as error:
+                self._die(InternalError(f"receiving was interrupted by {type(error).__name__}"))
+                raise
+            if opened is not None:
+                self._idle = 0
+                return [DataReceived(opened)]
+            return self._guarded(self._pump)
+        finally:
+            self._receiving.release()
 
     def receive_from(self, buffer: ReceiveBuffer, length: int, waiting: int = 0) -> list[Event]:
         """receive_data for a transport that shares one buffer among connections: open straight from its first length bytes.
@@ -230,6 +252,11 @@ class Connection(Driver):
 
     def seal(self, data: bytes | bytearray | memoryview) -> bytes:
         """send_data and data_to_send in one: the bytes for the peer, data last."""
+        if data.__class__ is bytes and self._established is not None:
+            # Should another thread close now, its wiped writer seals nothing more.
+            wire = self._writer.seal_data(data)
+            if wire is not None:
+                return wire
         self.send_data(data)
         return self._writer.take()
 
@@ -284,6 +311,10 @@ def _refusal(request: Request, error: BaseException) -> TLSError:
     return InternalError(f"{type(request).__name__} was answered with {type(error).__name__}: {error}")
 
 
+def _second_reader() -> ApiMisuse:
+    return ApiMisuse("another thread is receiving on this connection: one thread reads at a time")
+
+
 class _Alone:
     """One thread receives at a time; a second is told so at once."""
 
@@ -295,7 +326,7 @@ class _Alone:
 
     def __enter__(self) -> None:
         if not self._lock.acquire(blocking=False):
-            raise ApiMisuse("another thread is receiving on this connection: one thread reads at a time")
+            raise _second_reader()
 
     def __exit__(self, *_: object) -> None:
         self._lock.release()

@@ -58,7 +58,9 @@ class _Local(threading.local):
 _local = _Local()
 _from_buffer = ffi.from_buffer
 _record_open = lib.tf_record_open
+_record_open_data = lib.tf_record_open_data
 _record_seal = lib.tf_record_seal
+_record_seal_data = lib.tf_record_seal_data
 _reader_use = lib.tf_record_reader_use
 _writer_use = lib.tf_record_writer_use
 
@@ -87,7 +89,17 @@ Opened = tuple[bytes, int, bytes, bool]
 class RecordReader:
     """Opens the peer's records. Bytes that make no whole record yet stay here, at most one record's worth once drained."""
 
-    __slots__ = ("_buffer", "_context", "_later", "_lent", "_need", "_offset", "buffered", "suite")
+    __slots__ = (
+        "_buffer",
+        "_context",
+        "_later",
+        "_lent",
+        "_need",
+        "_offset",
+        "_opened",
+        "buffered",
+        "suite",
+    )
 
     def __init__(self) -> None:
         self._context = owned(lib.tf_record_reader_new(), lib.tf_record_reader_free)
@@ -96,6 +108,7 @@ class RecordReader:
         self._offset = 0
         self._later: list[bytes] = []  # what came after the buffer: joined to it once the next record is whole
         self._need = 0  # bytes that the next record lacks
+        self._opened: Opened | None = None  # what open_data found beside data, for open()
         self.buffered = 0  # wire bytes that wait
         self.suite: Suite | None = None
 
@@ -161,10 +174,35 @@ class RecordReader:
         self._buffer, self._lent, self._offset, self.buffered, self._need = b"", None, 0, 0, 0
         self._later.clear()
 
+    def open_data(self, wire: bytes) -> bytes | None:
+        """feed and open in one for most of what comes: the content of wire if it is whole records of application data and nothing else waits.
+
+        None: wire was fed, and open() goes on."""
+        scratch = _local.scratch
+        if self.buffered or scratch.busy:
+            self.feed(wire)
+            return None
+        scratch.busy = True
+        try:
+            length = len(wire)
+            size = _record_open_data(self._context, scratch.out, scratch.cap, wire, length, scratch.opened)
+            if size > 0:
+                data: bytes = scratch.view[:size]
+                return data
+            self._buffer, self._offset, self.buffered = wire, 0, length
+            if size == 0 or scratch.opened.data_len:  # open() meets an error without data again
+                self._opened = self._account(size, length, scratch)
+            return None
+        finally:
+            scratch.busy = False
+
     def open(self, max_records: int = 0) -> Opened | None:
         """Open whole records in order (max_records 0: as many as fit); None when none is whole.
 
         A fault that follows good data in one call is raised by the next call: the C reader answers it for ever."""
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            return opened
         if self._need > 0 or not self.buffered:
             return None
         lent = self._lent
@@ -176,27 +214,31 @@ class RecordReader:
             scratch = _Scratch()
         scratch.busy = True
         try:
-            r, out = scratch.opened, scratch.out
             source: Any = self._buffer if lent is None else lent.pointer
             if self._offset:
                 source = (_from_buffer(source) if lent is None else source) + self._offset
-            code = _record_open(self._context, out, scratch.cap, source, length, max_records, r)
-            consumed, data_len = r.consumed, r.data_len
-            self._offset += consumed
-            self.buffered = length - consumed
-            if code and not data_len:
-                raise _fault(code, self)
-            self._need = 0 if code or consumed == length else r.need
-            if not consumed:
-                return None
-            data = scratch.view[:data_len] if data_len else b""
-            kind = r.type
-            if not kind:
-                return data, 0, b"", True
-            content = scratch.view[data_len : data_len + r.other_len]
-            return data, kind, content, bool(r.is_protected)
+            code = _record_open(self._context, scratch.out, scratch.cap, source, length, max_records, scratch.opened)
+            return self._account(code, length, scratch)
         finally:
             scratch.busy = False
+
+    def _account(self, code: int, length: int, scratch: _Scratch) -> Opened | None:
+        """Take note of what a call consumed of length bytes, and copy what it opened."""
+        r = scratch.opened
+        consumed, data_len = r.consumed, r.data_len
+        self._offset += consumed
+        self.buffered = length - consumed
+        if code and not data_len:
+            raise _fault(code, self)
+        self._need = 0 if code or consumed == length else r.need
+        if not consumed:
+            return None
+        data = scratch.view[:data_len] if data_len else b""
+        kind = r.type
+        if not kind:
+            return data, 0, b"", True
+        content = scratch.view[data_len : data_len + r.other_len]
+        return data, kind, content, bool(r.is_protected)
 
     def set_key13(self, suite: Suite, traffic_secret: Secret) -> None:
         """Open from the next record on under traffic_secret."""
@@ -289,6 +331,21 @@ class RecordWriter:
             if done < len(piece):
                 break
         return taken
+
+    def seal_data(self, data: bytes) -> bytes | None:
+        """send and take in one for most of what is sent: the wire bytes of data.
+
+        None: nothing was done, because something is queued before it, or it is more than a piece, or the usage limit is near."""
+        with self.lock:
+            scratch = _local.scratch
+            if self._queue or self._short_records or scratch.busy or len(data) > PIECE:
+                return None
+            scratch.busy = True
+            try:
+                size = _record_seal_data(self._context, scratch.out, scratch.cap, data, len(data))
+                return scratch.view[:size] if size > 0 else None
+            finally:
+                scratch.busy = False
 
     def _seal(self, type: int, content: bytes | bytearray | memoryview) -> int:
         scratch = _local.scratch

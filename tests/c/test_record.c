@@ -673,6 +673,40 @@ static void check_writer_limits(void)
     }
 }
 
+/* The calls for application data alone: the same records, or nothing done. */
+static void check_data_calls(void)
+{
+    peer p;
+    peer_start(&p, TF_AES_128_GCM, 47);
+    tf_record_writer *writer = writer_for(&p), *same = writer_for(&p);
+    tf_record_reader *reader = reader_for(&p);
+    uint8_t expected[WIRE];
+    for (size_t len = 1; len < 40000; len = len * 3 + 1) {
+        CHECK(tf_record_seal(same, 23, expected, WIRE, text, len, &sealed) == TF_OK);
+        CHECK(tf_record_seal_data(writer, wire, WIRE, text, len) == (ptrdiff_t)sealed.written);
+        CHECK(memcmp(wire, expected, sealed.written) == 0);
+        CHECK(tf_record_open_data(reader, out, sizeof out, wire, sealed.written, &opened) == (ptrdiff_t)len);
+        CHECK(memcmp(out, text, len) == 0);
+    }
+    uint64_t before = writer->protection.sequence;
+    CHECK(tf_record_writer_set_usage_limit(writer, before + 2) == TF_OK);
+    CHECK(tf_record_seal_data(writer, wire, WIRE, text, 3 * 16384) == TF_ERR_EXHAUSTED);
+    CHECK(tf_record_seal_data(writer, wire, 100, text, 100) == TF_ERR_ARGUMENT);
+    CHECK(writer->protection.sequence == before);
+    ptrdiff_t first = tf_record_seal_data(writer, wire, WIRE, text, 10);
+    CHECK(first == 10 + 22 && tf_record_seal(writer, 22, wire + first, WIRE - 32, text, 4, &sealed) == TF_OK);
+    /* Something else behind the data, half a record, a fault: 0 or the error, and r tells. */
+    CHECK(tf_record_open_data(reader, out, sizeof out, wire, 20, &opened) == 0 && is_result(0, 0, 0, 0, 12));
+    CHECK(tf_record_open_data(reader, out, sizeof out, wire, 32 + 26, &opened) == 0 && is_result(58, 10, 22, 4, 5));
+    CHECK(tf_record_seal(writer, 23, wire, WIRE, text, 10, &sealed) == TF_OK);
+    wire[10] ^= 1;
+    CHECK(tf_record_open_data(reader, out, sizeof out, wire, 32, &opened) == TF_ERR_BAD_RECORD_MAC);
+    CHECK(tf_record_open_data(reader, out, sizeof out, wire, 32, &opened) == TF_ERR_BAD_RECORD_MAC);
+    tf_record_writer_free(writer);
+    tf_record_writer_free(same);
+    tf_record_reader_free(reader);
+}
+
 /* RFC 8446, 5.3: numbers go up to the last and never wrap. */
 static void check_sequence_end(void)
 {
@@ -875,6 +909,7 @@ int main(void)
     check_skip_undecryptable();
     check_skip_application_data();
     check_writer_limits();
+    check_data_calls();
     check_sequence_end();
     check_contexts();
     check_wipe_inside();

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The short way that most data takes, sealed by seal() and opened whole by receive_data: it does all that the long way does."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from pair import client_config, received, server_config, shake
+
+import tlsfast
+from tlsfast import DataReceived, KeysUpdated, PeerClosed, TLSVersion, record
+from tlsfast.errors import BadRecordMac
+from tlsfast.record import PIECE
+
+VERSIONS = pytest.mark.parametrize("version", [TLSVersion.TLSv1_3, TLSVersion.TLSv1_2], ids=["1.3", "1.2"])
+
+
+def shaken(version: TLSVersion) -> object:
+    return shake(client_config(versions=[version]), server_config(versions=[version]))
+
+
+@VERSIONS
+@pytest.mark.parametrize("size", [0, 1, 64, 16384, 16385, PIECE, PIECE + 1, 3 * PIECE])
+def test_any_length_comes_out_whole(version: TLSVersion, size: int) -> None:
+    pair = shaken(version)
+    data = bytes(range(256)) * (size // 256) + bytes(size % 256)
+    for form in (data, bytearray(data), memoryview(data)):
+        assert received(pair.server.receive_data(pair.client.seal(form))) == data
+    assert not pair.client.send_pending
+
+
+def test_what_waits_in_the_queue_goes_first() -> None:
+    pair = shake()
+    pair.client.send_data(b"first ")
+    pair.client.update_keys()
+    wire = pair.client.seal(b"second")
+    events = pair.server.receive_data(wire)
+    assert received(events) == b"first second"
+    assert [type(event) for event in events] == [DataReceived, KeysUpdated, DataReceived]
+
+
+def test_data_and_other_records_in_one_call() -> None:
+    pair = shake()
+    wire = pair.client.seal(b"a")
+    pair.client.update_keys(request_peer=False)
+    wire += pair.client.seal(b"b")
+    pair.client.close()
+    wire += pair.client.data_to_send() + b"in the clear"
+    events = pair.server.receive_data(wire)
+    assert received(events) == b"ab" and isinstance(events[-1], PeerClosed)
+    assert pair.server.trailing_data == b"in the clear"
+    assert pair.server.receive_data(b"more") == []
+
+
+@pytest.mark.parametrize("cut", [1, 4, 5, 6, 20, 80])
+def test_a_record_in_two_calls_and_what_follows(cut: int) -> None:
+    pair = shake()
+    wire = pair.client.seal(b"x" * 64) + pair.client.seal(b"y" * 64)
+    assert pair.server.receive_data(wire[:cut]) == []
+    assert received(pair.server.receive_data(wire[cut:])) == b"x" * 64 + b"y" * 64
+    assert received(pair.server.receive_data(pair.client.seal(b"z"))) == b"z"
+
+
+@VERSIONS
+def test_the_fault_comes_after_the_data_before_it(version: TLSVersion) -> None:
+    pair = shaken(version)
+    wire = bytearray(pair.client.seal(b"good") + pair.client.seal(b"bad"))
+    wire[-1] ^= 1
+    assert pair.server.receive_data(bytes(wire)) == [DataReceived(b"good")]
+    assert isinstance(pair.server.failure, BadRecordMac)
+    with pytest.raises(BadRecordMac):
+        pair.server.receive_data(b"")
+    pair = shaken(version)
+    with pytest.raises(BadRecordMac):
+        pair.server.receive_data(bytes(wire[:-1]) + b"?")
+
+
+def test_the_usage_limit_changes_the_key() -> None:
+    pair = shake()
+    pair.client._writer.set_usage_limit(3)
+    data = b"".join(bytes([number]) * 20_000 for number in range(9))
+    events = [
+        event
+        for start in range(0, len(data), 20_000)
+        for event in pair.server.receive_data(pair.client.seal(data[start : start + 20_000]))
+    ]
+    assert received(events) == data
+    assert sum(isinstance(event, KeysUpdated) for event in events) >= 5
+
+
+def test_refusals_are_those_of_send_data() -> None:
+    fresh = tlsfast.ClientConnection(client_config(), "server.test")
+    with pytest.raises(tlsfast.ApiMisuse, match="after HandshakeCompleted"):
+        fresh.seal(b"early")
+    pair = shake()
+    pair.client.close()
+    with pytest.raises(tlsfast.ConnectionClosed):
+        pair.client.seal(b"late")
+    with pytest.raises(BadRecordMac):
+        pair.server.receive_data(b"\x17\x03\x03\x00\x20" + bytes(32))
+    with pytest.raises(BadRecordMac):
+        pair.server.seal(b"dead")
+
+
+def test_an_interrupt_leaves_no_hole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was opened but not handed out is lost: the connection must not go on as if nothing were missing."""
+    pair = shake()
+
+    def interrupted(*arguments: object) -> object:
+        raise KeyboardInterrupt
+
+    wire = pair.client.seal(b"data")
+    with monkeypatch.context() as patch:
+        patch.setattr(record, "_record_open_data", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            pair.server.receive_data(wire)
+    with pytest.raises(tlsfast.TLSError, match="interrupted"):
+        pair.server.receive_data(wire)
+
+
+def test_a_second_reader_is_told() -> None:
+    pair = shake()
+    with pair.server._receiving, pytest.raises(tlsfast.ApiMisuse, match="one thread reads"):
+        pair.server.receive_data(pair.client.seal(b"data"))
+
+
+def test_threads_that_seal_never_reuse_or_reorder_a_record() -> None:
+    """Each thread's record is handed over under one lock with its sealing, here as a transport must do it."""
+    pair, lock, wire = shake(), threading.Lock(), bytearray()
+
+    def send(letter: bytes) -> None:
+        for _ in range(300):
+            with lock:
+                wire.extend(pair.client.seal(letter * 40))
+
+    threads = [threading.Thread(target=send, args=(letter,)) for letter in (b"a", b"b")]
+    for thread in threads:
+        thread.start()
+    for _ in range(20):
+        with lock:
+            pair.client.update_keys(request_peer=False)
+            wire.extend(pair.client.data_to_send())
+    for thread in threads:
+        thread.join()
+    assert sorted(received(pair.server.receive_data(bytes(wire)))) == sorted(b"a" * 12_000 + b"b" * 12_000)
