@@ -34,6 +34,7 @@ static const tf_sha512_impl *const sha512[] = {
 
 static const tf_x25519_impl *const x25519[] = {
 #if defined(TF_X86_64) && defined(TF_INT128)
+    &tf_x25519_ifma512,
     &tf_x25519_ifma,
 #endif
     &tf_x25519_portable,

@@ -245,11 +245,15 @@ extern const uint32_t tf_sha256_k[64]; /* sha256.c: the round constants, for eve
 
 /* ---- X25519 implementations ---- */
 
+enum { TF_X25519_BATCH = 8 };
+
 typedef struct {
     const char *name;
     uint32_t cpu_needs;
     void (*multiply)(uint8_t out[32], const uint8_t scalar[32], const uint8_t point[32]); /* clamps; no check of the result */
     void (*base)(uint8_t out[32], const uint8_t scalar[32]);
+    /* NULL where eight at a time gain nothing. */
+    void (*base8)(uint8_t out[TF_X25519_BATCH][32], const uint8_t scalars[TF_X25519_BATCH][32]);
 } tf_x25519_impl;
 
 /* ---- Keccak (FIPS 202), for ML-KEM alone ---- */
@@ -323,7 +327,7 @@ extern const tf_aead_impl tf_aes_gcm_aesni, tf_aes_gcm_vaes256, tf_aes_gcm_vaes5
 extern const tf_sha256_impl tf_sha256_shani;
 #if defined(TF_INT128)
 extern const tf_aead_impl tf_chacha20_poly1305_avx512;
-extern const tf_x25519_impl tf_x25519_ifma; /* its limbs are those of the portable 64-bit ones, which finish its work */
+extern const tf_x25519_impl tf_x25519_ifma, tf_x25519_ifma512; /* their limbs are those of the portable 64-bit ones, which finish their work */
 #endif
 #endif
 

@@ -145,6 +145,16 @@ uint32_t tf_schedule_held(const tf_schedule *schedule);    /* bit n: the secret 
 /* A fresh key pair from the kernel's randomness: private_key becomes 32 bytes, public_key[32]. */
 int tf_x25519_generate(tf_secret *private_key, uint8_t *public_key);
 int tf_x25519_public(uint8_t *public_key, const tf_secret *private_key);
+
+typedef struct tf_x25519_pool tf_x25519_pool;
+
+/* Unused key pairs, made several at a time. NULL also where the system has no memory that a forked child finds empty. */
+tf_x25519_pool *tf_x25519_pool_new(void);
+void tf_x25519_pool_free(tf_x25519_pool *pool);
+/* As tf_x25519_generate, from the pool, which forgets what it gives. Any number of threads may share one; none waits for another. pool NULL, or a
+ * processor that makes pairs no faster by several: tf_x25519_generate. */
+int tf_x25519_take(tf_x25519_pool *pool, tf_secret *private_key, uint8_t *public_key);
+
 /* shared = X25519(private_key, peer_public[32]). TF_ERR_PEER_KEY and an empty secret when it is all zero. shared may be private_key. */
 int tf_x25519_exchange(tf_secret *shared, const tf_secret *private_key, const uint8_t *peer_public);
 

@@ -62,4 +62,4 @@ static void multiply(uint8_t out[32], const uint8_t scalar[32], const uint8_t po
     tf_wipe(&l, sizeof l);
 }
 
-const tf_x25519_impl tf_x25519_portable = {"x25519_portable", 0, multiply, tf_x25519_base};
+const tf_x25519_impl tf_x25519_portable = {"x25519_portable", 0, multiply, tf_x25519_base, NULL};

@@ -4,8 +4,8 @@
  * RFC 8032, 5.1, edwards25519; RFC 7748, 4.1, the map u = (1 + y)/(1 - y), which takes its base point B to u = 9. Every scalar takes the same
  * instructions and the same addresses: each look-up reads all entries.
  *
- * A clamped scalar is 8k, k of 252 bits. With the digits b = +1 or -1 for its bits 1 or 0, the sum of b 2^i over DIGITS = COMBS TEETH SPACING >= 252
- * bits is 2k - (2^DIGITS - 1); 8kB is that many times 4B, and (2^DIGITS - 1) 4B, which the sum starts from. Bit r + SPACING (TEETH c + h) of k is
+ * A clamped scalar is 8k, k of 252 bits. With the digits b = +1 or -1 for its bits 1 or 0, the sum of b 2^i over the DIGITS = COMBS TEETH SPACING =
+ * 252 bits is 2k - (2^DIGITS - 1); 8kB is that many times 4B, and (2^DIGITS - 1) 4B, which the sum starts from. Bit r + SPACING (TEETH c + h) of k is
  * tooth h of comb c in turn r: a turn adds one entry of each comb, which stands for its TEETH digits, and between turns the sum is doubled. */
 #include "x25519_field.h"
 #include "x25519_table.h"
@@ -26,26 +26,31 @@ typedef uint64_t chunk __attribute__((vector_size(16)));
 #else
 typedef uint64_t chunk;
 #endif
-enum { CHUNKS = 3 * 32 / sizeof(chunk) };
+enum { CHUNK_WORDS = sizeof(chunk) / 8, CHUNKS = ENTRIES / CHUNK_WORDS };
 
-/* words = entries[index], by reading all of them. */
-static void look_up(uint64_t words[3][4], const uint64_t entries[ENTRIES][3][4], uint64_t index)
+/* words = entry index, by reading all of them. */
+static void look_up(uint64_t words[3][4], const uint64_t entries[3][4][ENTRIES], uint64_t index)
 {
-    chunk sum[CHUNKS] = {0};
-    for (uint64_t i = 0; i < ENTRIES; i++) {
-        uint64_t mask = ~tf_mask_nonzero(i ^ index);
-        for (size_t n = 0; n < CHUNKS; n++) {
-            chunk entry;
-            memcpy(&entry, (const uint8_t *)entries[i] + n * sizeof entry, sizeof entry);
-            sum[n] |= entry & mask;
+    uint64_t masks[ENTRIES];
+    chunk mask[CHUNKS];
+    for (uint64_t i = 0; i < ENTRIES; i++)
+        masks[i] = ~tf_mask_nonzero(i ^ index);
+    memcpy(mask, masks, sizeof mask);
+    for (int n = 0; n < 12; n++) {
+        chunk sum = {0}, entry;
+        for (size_t i = 0; i < CHUNKS; i++) {
+            memcpy(&entry, &entries[n / 4][n % 4][i * CHUNK_WORDS], sizeof entry);
+            sum |= entry & mask[i];
         }
+        uint64_t parts[CHUNK_WORDS];
+        memcpy(parts, &sum, sizeof parts);
+        words[n / 4][n % 4] = parts[0] | parts[CHUNK_WORDS - 1];
     }
-    memcpy(words, sum, sizeof sum);
 }
 
 /* What is secret on the way, so that one wipe ends it. A to H as RFC 8032, 5.1.4, names them. */
 typedef struct {
-    uint8_t k[33]; /* byte 32: the last teeth may stand past the scalar, in zeros */
+    uint8_t k[32];
     uint64_t words[3][4];
     prepared entry;
     fe a, b, c, e, f, g, h;
@@ -100,7 +105,7 @@ static void twice(sum *s)
 
 /* The digits of comb c in turn r: an entry's number, and whether it is to be subtracted. Entries have a positive last tooth: if that bit is 0, the
  * entry of the opposite digits is subtracted. */
-static uint64_t digits(uint64_t *negate, const uint8_t k[33], int c, int r)
+static uint64_t digits(uint64_t *negate, const uint8_t k[32], int c, int r)
 {
     uint64_t bits = 0;
     for (int h = 0; h < TEETH; h++) {
@@ -117,14 +122,14 @@ void tf_x25519_base(uint8_t out[32], const uint8_t scalar[32])
     memset(&s, 0, sizeof s);
     memcpy(s.k, scalar, 32);
     s.k[31] = (uint8_t)((s.k[31] & 127) | 64); /* the three bits that clamping clears are not read */
-    fe_from_words(&s.p.x, table_start[0]);
-    fe_from_words(&s.p.y, table_start[1]);
-    fe_from_words(&s.p.t, table_start[2]);
+    fe_from_words(&s.p.x, tf_x25519_start[0]);
+    fe_from_words(&s.p.y, tf_x25519_start[1]);
+    fe_from_words(&s.p.t, tf_x25519_start[2]);
     s.p.z.v[0] = 1;
     for (int r = SPACING - 1; r >= 0; r--) {
         for (int c = 0; c < COMBS; c++) {
             uint64_t negate, index = digits(&negate, s.k, c, r);
-            look_up(s.words, table[c], index);
+            look_up(s.words, tf_x25519_table[c], index);
             fe_from_words(&s.entry.plus, s.words[0]);
             fe_from_words(&s.entry.minus, s.words[1]);
             fe_from_words(&s.entry.product, s.words[2]);

@@ -68,6 +68,7 @@ static void invert(fe *r, const fe *a)
     tf_wipe(&t, sizeof t);
 }
 
-void tf_x25519_base(uint8_t out[32], const uint8_t scalar[32]); /* x25519_base.c: the base of every implementation */
+void tf_x25519_base(uint8_t out[32], const uint8_t scalar[32]); /* x25519_base.c: the base of every implementation without vectors of 512 bits */
+void tf_x25519_multiply_ifma(uint8_t out[32], const uint8_t scalar[32], const uint8_t point[32]); /* x86_64/x25519_ifma.c */
 
 #endif

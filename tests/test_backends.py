@@ -65,7 +65,7 @@ X86 = {
     lib.TF_CPU_IFMA | lib.TF_CPU_ZMM: {},
     lib.TF_CPU_AVX512 | lib.TF_CPU_ZMM: {},
     lib.TF_CPU_AVX512 | lib.TF_CPU_IFMA | lib.TF_CPU_ZMM: {
-        X25519: "x25519_ifma",
+        X25519: "x25519_ifma512",
         CHACHA20_POLY1305: "chacha20_poly1305_avx512",
     },
     lib.TF_CPU_AESNI | lib.TF_CPU_SHANI: {AES_GCM: "aes_gcm_aesni", SHA256: "sha256_shani"},

@@ -19,6 +19,9 @@ from tlsfast.registry import NamedGroup
 _new = ffi.new
 _unpack = ffi.buffer
 
+# X25519 key pairs that no handshake has had yet. Any thread may take one, and a forked child finds none (csrc/x25519_pool.c).
+_pool: Final = lib.tf_x25519_pool_new()
+
 
 class KeyShare:
     """Our half of a key agreement: `public` goes into a key_share, agree() takes the peer's. It serves one handshake."""
@@ -31,7 +34,7 @@ class KeyShare:
         if group == NamedGroup.x25519:
             self._private = Secret()
             out = _new("uint8_t[32]")
-            check(lib.tf_x25519_generate(self._private.handle, out), "X25519 key generation")
+            check(lib.tf_x25519_take(_pool, self._private.handle, out), "X25519 key generation")
             self.public = bytes(_unpack(out, 32))
         else:
             self._private = ec.generate_private_key(_CURVES[group])

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes csrc/x25519_table.h, the multiples of the base point that csrc/x25519_base.c adds up, from the curve's definition in RFC 8032, 5.1.
+"""Writes csrc/x25519_table.h and x25519_table.c, the multiples of the base point that X25519 adds up, from the curve's definition in RFC 8032, 5.1.
 
-Run from anywhere: python tools/x25519_table.py. tests/test_x25519_table.py holds the file against what this makes.
+Run from anywhere: python tools/x25519_table.py. tests/test_x25519_table.py holds the files against what this makes.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-TARGET = Path(__file__).parent.parent / "csrc" / "x25519_table.h"
+CSRC = Path(__file__).parent.parent / "csrc"
 
 Point = tuple[int, int]
 
@@ -21,19 +21,32 @@ B: Point = (  # y = 4/5, u = (1 + y)/(1 - y) = 9
     46316835694926478169428394003475163141307993866256225615783033603165251855960,
 )
 
-COMBS, TEETH, SPACING = 17, 5, 3
+COMBS, TEETH, SPACING = 14, 6, 3
 DIGITS = COMBS * TEETH * SPACING  # at least 252: the bits of a clamped scalar above its three zeros
 
 HEADER = f"""\
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Written by tools/x25519_table.py: edit that. Multiples of edwards25519's base point B (RFC 8032, 5.1), for x25519_base.c alone; what they are for
- * stands there. Numbers are four 64-bit words, the lowest first, below 2^255 - 19. */
+/* Written by tools/x25519_table.py: edit that. Multiples of edwards25519's base point B (RFC 8032, 5.1) for x25519_base.c and its vectored twin; what
+ * they are for stands there. Numbers are four 64-bit words, the lowest first, below 2^255 - 19. */
 #ifndef TF_X25519_TABLE_H
 #define TF_X25519_TABLE_H
 
-#include <stdint.h>
+#include "internal.h"
 
 enum {{ COMBS = {COMBS}, TEETH = {TEETH}, SPACING = {SPACING}, ENTRIES = 1 << (TEETH - 1) }};
+
+/* x, y and x y of the point that the sum starts from. */
+extern const uint64_t tf_x25519_start[3][4];
+/* (y + x)/2, (y - x)/2 and d x y of the entries of each comb: one word of all entries beside each other, for a look-up that reads them all. */
+extern const uint64_t tf_x25519_table[COMBS][3][4][ENTRIES];
+
+#endif
+"""
+
+DATA = """\
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Written by tools/x25519_table.py: edit that. The numbers of x25519_table.h. */
+#include "x25519_table.h"
 
 /* clang-format off */
 """
@@ -83,25 +96,34 @@ def prepared(point: Point) -> tuple[int, int, int]:
     return (y + x) * half % P, (y - x) * half % P, D * x * y % P
 
 
-def words(number: int) -> str:
-    return "{" + ", ".join(f"0x{number >> 64 * at & 2**64 - 1:016x}" for at in range(4)) + "}"
+def word(number: int, at: int) -> str:
+    return f"0x{number >> 64 * at & 2**64 - 1:016x}"
+
+
+def rows(values: list[str], indent: str) -> list[str]:
+    """Four to a line, in braces."""
+    lines = [", ".join(values[at : at + 4]) for at in range(0, len(values), 4)]
+    return [indent + "{" + (",\n" + indent + " ").join(lines) + "},"]
 
 
 def render() -> str:
     x, y = start()
-    lines = ["/* x, y and x y of the point that the sum starts from. */", "static const uint64_t table_start[3][4] = {"]
-    lines += [f"    {words(number)}," for number in (x, y, x * y % P)]
-    lines += ["};", "", "/* (y + x)/2, (y - x)/2 and d x y of each entry of each comb. */"]
-    lines.append("static const uint64_t table[COMBS][ENTRIES][3][4] = {")
+    lines = ["const uint64_t tf_x25519_start[3][4] = {"]
+    for number in (x, y, x * y % P):
+        lines += rows([word(number, at) for at in range(4)], "    ")
+    lines += ["};", "", "TF_ALIGNED(64) const uint64_t tf_x25519_table[COMBS][3][4][ENTRIES] = {"]
     for number in range(COMBS):
         lines.append("    {")
-        for point in comb(number):
-            first, second, third = map(words, prepared(point))
-            lines += [f"        {{{first},", f"         {second},", f"         {third}}},"]
+        for values in zip(*map(prepared, comb(number)), strict=True):
+            lines.append("        {")
+            for at in range(4):
+                lines += rows([word(value, at) for value in values], "            ")
+            lines.append("        },")
         lines.append("    },")
-    lines += ["};", "/* clang-format on */", "", "#endif"]
-    return HEADER + "\n".join(lines) + "\n"
+    lines += ["};"]
+    return DATA + "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":
-    TARGET.write_text(render(), encoding="utf-8")
+    (CSRC / "x25519_table.h").write_text(HEADER, encoding="utf-8")
+    (CSRC / "x25519_table.c").write_text(render(), encoding="utf-8")

@@ -169,7 +169,7 @@ IFMA TF_NOINLINE static void ladder(uint64_t lanes[5][4], const uint64_t factor_
         _mm256_storeu_si256((__m256i *)(void *)lanes[i], state.v[i]);
 }
 
-static void multiply(uint8_t out[32], const uint8_t scalar[32], const uint8_t point[32])
+void tf_x25519_multiply_ifma(uint8_t out[32], const uint8_t scalar[32], const uint8_t point[32])
 {
     uint8_t k[32];
     memcpy(k, scalar, sizeof k);
@@ -195,6 +195,6 @@ static void multiply(uint8_t out[32], const uint8_t scalar[32], const uint8_t po
     tf_wipe(&z2, sizeof z2);
 }
 
-const tf_x25519_impl tf_x25519_ifma = {"x25519_ifma", TF_CPU_AVX512 | TF_CPU_IFMA, multiply, tf_x25519_base};
+const tf_x25519_impl tf_x25519_ifma = {"x25519_ifma", TF_CPU_AVX512 | TF_CPU_IFMA, tf_x25519_multiply_ifma, tf_x25519_base, NULL};
 
 #endif

@@ -39,7 +39,7 @@ static uint8_t permuted_byte(const uint8_t *secret)
 /* A byte that depends on secret bytes through a primitive, taken before anything declassifies it. */
 static uint8_t leak_source(const char *source)
 {
-    uint8_t secret[64], out[64] = {9};
+    uint8_t secret[TF_X25519_BATCH * 32], out[TF_X25519_BATCH * 32] = {9};
     ct_noise(secret, sizeof secret, 1);
     if (strcmp(source, "none") == 0)
         return secret[0];
@@ -67,6 +67,8 @@ static uint8_t leak_source(const char *source)
         tf_dispatch_x25519()->multiply(out, secret, out);
     else if (strcmp(source, "x25519_base") == 0)
         tf_dispatch_x25519()->base(out, secret);
+    else if (strcmp(source, "x25519_base8") == 0)
+        tf_dispatch_x25519()->base8((uint8_t(*)[32])out, (const uint8_t(*)[32])secret);
     else
         exit(2);
     return out[0];

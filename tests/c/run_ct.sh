@@ -10,7 +10,7 @@ GCC=${CT_GCC:-gcc}
 CLANG=${CT_CLANG:-$(command -v clang-16 || command -v clang || echo clang-16)}
 FOUND=9 # the exit status of both tools when they have something to report
 PORTABLE=0 AESNI=1 SHANI=2 BOTH=3 IFMA=60 VAES256=15 VAES512=b1 # TF_CPU_* masks in hexadecimal
-CHACHA512=e0
+IFMA512=e0 CHACHA512=e0
 PROGRAMS="ct_aead ct_hash_kdf ct_x25519 ct_mlkem768 ct_ticket ct_record"
 PRIMITIVES="aes_gcm aes_gcm_tag chacha20_poly1305 chacha20_poly1305_tag sha256 sha512 x25519 x25519_base mlkem768_ntt keccak_x4"
 failures=0
@@ -75,8 +75,8 @@ scan() {
     return $FOUND
 }
 
-# stays NAME OBJECT INSTRUCTION FUNCTION...: gcc's code of AEAD kernels that valgrind cannot run, with many branches and indices, all by lengths: nothing goes
-# from a vector register to a general one, to a mask or to the flags, so no branch and no address can depend on what the vectors hold.
+# stays NAME OBJECT INSTRUCTION FUNCTION...: gcc's code of kernels that valgrind cannot run, with many branches and indices, all by lengths or the turns of loops:
+# nothing goes from a vector register to a general one, to a mask or to the flags, so no branch and no address can depend on what the vectors hold.
 stays() {
     stays_name=$1 object=$2 instruction=$3
     shift 3
@@ -105,6 +105,8 @@ for level in 1 2 3; do
         scan sha256_shani "$OUT/valgrind-O$level/csrc_x86_64_sha256_shani.c.o" 3
     check 0 "X25519's IFMA ladder as gcc -O$level compiled it: no index, no branch but the loops" \
         scan x25519_ifma "$OUT/valgrind-O$level/csrc_x86_64_x25519_ifma.c.o" 2 --disassemble=ladder
+    check 0 "X25519's 512-bit kernels as gcc -O$level compiled them: no way out of the vector registers" \
+        stays x25519_ifma8 "$OUT/valgrind-O$level/csrc_x86_64_x25519_ifma8.c.o" vpmadd52 comb8 comb1 look_up1 add_entries twice
     for bits in 256 512; do
         check 0 "AES-GCM's $bits-bit kernels as gcc -O$level compiled them: no way out of the vector registers" \
             stays "aes_gcm_vaes$bits" "$OUT/valgrind-O$level/csrc_x86_64_aes_gcm_vaes$bits.c.o" aesenc encrypt decrypt set_key
@@ -135,7 +137,9 @@ for level in 1 2 3; do
             check 0 "$program, MemorySanitizer, clang -O$level, CPU mask $mask" nice "$OUT/msan-O$level/$program" "$mask"
         done
     done
-    check 0 "ct_x25519, MemorySanitizer, clang -O$level, CPU mask $IFMA" nice "$OUT/msan-O$level/ct_x25519" "$IFMA"
+    for mask in $IFMA $IFMA512; do
+        check 0 "ct_x25519, MemorySanitizer, clang -O$level, CPU mask $mask" nice "$OUT/msan-O$level/ct_x25519" "$mask"
+    done
     for mask in $VAES256 $VAES512; do
         for program in ct_aead ct_record ct_ticket; do
             check 0 "$program, MemorySanitizer, clang -O$level, CPU mask $mask" nice "$OUT/msan-O$level/$program" "$mask"
@@ -158,6 +162,9 @@ for primitive in chacha20_poly1305 chacha20_poly1305_tag chacha20_poly1305_long_
     planted "planted leak, MemorySanitizer, clang -O2, CPU mask $CHACHA512" "$primitive" nice "$OUT/msan-O2/ct_leaky" $CHACHA512
 done
 planted "planted leak, MemorySanitizer, clang -O2, CPU mask $IFMA" x25519 nice "$OUT/msan-O2/ct_leaky" $IFMA
+for primitive in x25519_base x25519_base8; do
+    planted "planted leak, MemorySanitizer, clang -O2, CPU mask $IFMA512" "$primitive" nice "$OUT/msan-O2/ct_leaky" $IFMA512
+done
 
 [ $failures -eq 0 ] && echo "constant time: nothing reported, every planted leak caught" && exit 0
 echo "constant time: $failures failed" >&2

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Self-test of csrc/kex.c and X25519: RFC 7748's vectors and iteration, keys that give zero, values past p; the base point's comb against the
- * ladder; both field arithmetics against each other. */
+/* Self-test of csrc/kex.c and X25519: RFC 7748's vectors and iteration, keys that give zero, values past p; the base point's combs, one scalar and
+ * eight, against the ladder; both field arithmetics against each other; the pool. */
 #include "../../csrc/internal.h"
 #include "check.h"
 
@@ -16,6 +16,8 @@ extern const tf_x25519_impl other_arithmetic;
 #undef tf_x25519_portable
 #define HAVE_BOTH 1
 #endif
+
+enum { POOL_SIZE = 2 * 32 * TF_X25519_BATCH }; /* at least this much is in a pool */
 
 typedef struct {
     const char *scalar, *u, *out;
@@ -89,18 +91,27 @@ static void test_unreduced(const tf_x25519_impl *impl)
     }
 }
 
-/* One scalar: multiplication of the base point is multiplication of u = 9. */
+/* One scalar: multiplication of the base point is multiplication of u = 9. In a batch each lane is its scalar's, whatever the others are. */
 static void check_base(const tf_x25519_impl *impl, const uint8_t k[32])
 {
     static const uint8_t nine[32] = {9};
-    uint8_t expected[32], out[32];
-    tf_x25519_portable.multiply(expected, k, nine);
+    static uint8_t scalars[TF_X25519_BATCH][32], expected[TF_X25519_BATCH][32];
+    static size_t lane;
+    uint8_t out[32], all[TF_X25519_BATCH][32];
+    memcpy(scalars[lane], k, 32);
+    tf_x25519_portable.multiply(expected[lane], k, nine);
     impl->base(out, k);
-    CHECK(memcmp(out, expected, 32) == 0);
+    CHECK(memcmp(out, expected[lane], 32) == 0);
+    lane = (lane + 1) % TF_X25519_BATCH;
+    if (impl->base8 == NULL || lane % 3 != 0) /* full of new scalars, and half old ones at other places */
+        return;
+    impl->base8(all, (const uint8_t(*)[32])scalars);
+    for (size_t i = 0; i < TF_X25519_BATCH; i++)
+        CHECK(memcmp(all[i], expected[i], 32) == 0);
 }
 
 /* Scalars of noise; of zeros and ones; of one bit, and of all but one; the group's order and its multiples up to the fifteenth, with their
- * neighbours, before clamping; and of one byte again and again. 4,000 of noise read each of the 272 entries with each sign some 400 times. */
+ * neighbours, before clamping; and of one byte again and again. 4,000 of noise read each of the 448 entries with each sign some 190 times. */
 static void test_base(const tf_x25519_impl *impl, uint64_t random_count)
 {
     uint8_t k[32];
@@ -177,11 +188,33 @@ static void test_exchange(void)
     CHECK(tf_x25519_public(again, &bob) == TF_ERR_ARGUMENT && memcmp(again, zero, 32) == 0);
 }
 
+/* Pairs of the pool are pairs, no two alike; what was given is in the pool no more. */
+static void test_pool(void)
+{
+    enum { TAKEN = 3 * TF_X25519_BATCH + 3 };
+    tf_x25519_pool *pool = tf_x25519_pool_new();
+    tf_secret private_keys[TAKEN];
+    uint8_t public_key[32], again[32];
+    for (size_t i = 0; i < TAKEN; i++) {
+        CHECK(tf_x25519_take(pool, &private_keys[i], public_key) == TF_OK && private_keys[i].len == 32);
+        CHECK(tf_x25519_public(again, &private_keys[i]) == TF_OK && memcmp(again, public_key, 32) == 0);
+        for (size_t j = 0; j < i; j++)
+            CHECK(memcmp(private_keys[i].bytes, private_keys[j].bytes, 32) != 0);
+        if (pool != NULL) /* at any offset of the one page that the pool is in */
+            for (size_t at = 0; at + 32 <= POOL_SIZE; at++)
+                CHECK(memcmp((const uint8_t *)pool + at, private_keys[i].bytes, 32) != 0);
+    }
+    tf_x25519_pool_free(pool);
+    tf_x25519_pool_free(NULL);
+    CHECK(tf_x25519_take(NULL, &private_keys[0], public_key) == TF_OK);
+    CHECK(tf_x25519_public(again, &private_keys[0]) == TF_OK && memcmp(again, public_key, 32) == 0);
+}
+
 int main(void)
 {
-    static const uint32_t masks[] = {0, ~(uint32_t)0};
+    static const uint32_t masks[] = {0, TF_CPU_AVX512 | TF_CPU_IFMA, ~(uint32_t)0};
     const tf_x25519_impl *last = NULL;
-    for (size_t m = 0; m < 2; m++) {
+    for (size_t m = 0; m < sizeof masks / sizeof *masks; m++) {
         tf_cpu_limit(masks[m]);
         if (tf_dispatch_x25519() == last)
             continue;
@@ -191,6 +224,7 @@ int main(void)
         test_base(last, 4000);
         test_agrees(last);
         test_exchange();
+        test_pool();
     }
 #if defined(HAVE_BOTH)
     test_vectors(&other_arithmetic);
