@@ -296,8 +296,7 @@ def replay_offers(monkeypatch: pytest.MonkeyPatch, section: str, session: Sessio
         assert isinstance(hello, ClientHello)
         hs.client_random = hello.random
         hs.send_encoded(hello, raw)
-        extensions = frozenset(hello.extensions.order)
-        return Offer(hello, {group: share(group, private)}, session, extensions, retried=number > 0)
+        return Offer(hello, {group: share(group, private)}, session, retried=number > 0)
 
     def first(hs: Handshake, config: ClientConfig) -> Offer:
         hs.writer.set_version(0x0301)

@@ -293,6 +293,7 @@ class ServerConfig(Config):
     _keyring: Keyring | None = field(default=None, init=False, repr=False, compare=False)
     _store: SessionStore | None = field(default=None, init=False, repr=False, compare=False)
     _store_keyring: Keyring | None = field(default=None, init=False, repr=False, compare=False)
+    _policies: dict[bytes, bytes] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         Config.__post_init__(self)
@@ -340,6 +341,12 @@ class ServerConfig(Config):
     def policy_digest(self, credential: Credential) -> bytes:
         """What a ticket binds, so that it never crosses to a virtual host or a configuration that asks more: the client_auth policy (mode, trust
         anchors) and the group of names that the credential serves."""
+        digest = self._policies.get(credential.fingerprint)
+        if digest is None:
+            digest = self._policies[credential.fingerprint] = self._policy_digest(credential)
+        return digest
+
+    def _policy_digest(self, credential: Credential) -> bytes:
         trust = b"" if self.trust is None or self.client_auth is None else self.trust.digest
         names = "\n".join(sorted(map(str, (*credential.names.dns, *credential.names.addresses))))
         parts = ((self.client_auth or "none").encode(), trust, names.encode())

@@ -18,7 +18,7 @@ from typing import Final, Protocol, Self
 from tlsfast import crypto
 from tlsfast.crypto import SHA256, Secret
 from tlsfast.errors import BadRecordMac, ConfigurationError, DecodeError
-from tlsfast.messages.codec import Reader, u8, u16, u32, vec8, vec16, vec24
+from tlsfast.messages.codec import Reader, u8, vec8, vec16, vec24
 from tlsfast.registry import CipherSuite, TLSVersion
 
 SEVEN_DAYS: Final = 604800  # RFC 8446, 4.6.1: the longest that a ticket may live, in seconds
@@ -121,7 +121,7 @@ class TicketKeyring:
 
 # ---- What a ticket binds ----
 
-STATE_VERSION: Final = 2  # of the encoding: a ticket of another one is no ticket
+STATE_VERSION: Final = 3  # of the encoding: a ticket of another one is no ticket
 MAX_STATE_LENGTH: Final = 16384  # of the encoding: a ticket goes into a ClientHello
 
 
@@ -148,18 +148,13 @@ class TicketState:
 
     def encode(self) -> bytes | None:
         """Write it for TicketKeyring.seal. None when the chains are too long for a ticket: then there is none."""
+        ends = self.expires_at is not None
+        times = (self.issued_at, self.expires_at or 0.0, self.age_add, self.max_early_data)
         encoded = (
-            u8(STATE_VERSION)
-            + u16(self.version)
-            + u8(int(self.extended))
-            + u16(self.cipher_suite)
+            _FIXED.pack(STATE_VERSION, self.version, self.extended, self.cipher_suite, ends, *times)
             + vec8((self.alpn or "").encode())
             + vec16((self.server_name or "").encode())
             + vec8(self.policy)
-            + _times((self.issued_at,))
-            + _times(() if self.expires_at is None else (self.expires_at,))
-            + u32(self.age_add)
-            + u32(self.max_early_data)
             + vec24(b"".join(map(vec24, self.peer_chain)))
             + vec24(b"".join(_reference(certificate, self.peer_chain) for certificate in self.verified_chain))
         )
@@ -175,46 +170,39 @@ class TicketState:
 
     @classmethod
     def _decode(cls, reader: Reader) -> Self | None:
-        if reader.u8("version") != STATE_VERSION:
+        number, version, extended, suite, ends, issued_at, expires_at, age_add, early = _FIXED.unpack(
+            reader.take(_FIXED.size, "ticket state")
+        )
+        if (
+            number != STATE_VERSION
+            or max(extended, ends) > 1
+            or not (math.isfinite(issued_at) and math.isfinite(expires_at))
+        ):
             return None
-        version, extended = TLSVersion(reader.u16("version")), (False, True)[reader.u8("extended")]
-        suite = CipherSuite(reader.u16("cipher_suite"))
         alpn, server_name = reader.vec8("alpn").decode(), reader.vec16("server_name").decode()
         policy = reader.vec8("policy")
-        (issued_at,) = _read_times(reader.vec8("issued_at", 8, 8))
-        expires_at = _read_times(reader.vec8("expires_at", 0, 8))
-        age_add, max_early_data = reader.u32("age_add"), reader.u32("max_early_data")
         peer_chain = _read_chain(reader.vec24("peer_chain"))
         verified_chain = _read_references(reader.vec24("verified_chain"), peer_chain)
         reader.end()
         return cls(
-            version=version,
-            extended=extended,
-            cipher_suite=suite,
+            version=TLSVersion(version),
+            extended=bool(extended),
+            cipher_suite=CipherSuite(suite),
             alpn=alpn or None,
             server_name=server_name or None,
             policy=policy,
             peer_chain=peer_chain,
             verified_chain=verified_chain,
-            expires_at=expires_at[0] if expires_at else None,
+            expires_at=expires_at if ends else None,
             issued_at=issued_at,
             age_add=age_add,
-            max_early_data=max_early_data,
+            max_early_data=early,
         )
 
 
+# STATE_VERSION, version, extended, cipher_suite, whether expires_at is one, issued_at, expires_at, age_add, max_early_data
+_FIXED: Final = struct.Struct(">BHBHBddII")
 _ITSELF = 0xFF  # in place of an index: the certificate follows
-
-
-def _times(times: tuple[float, ...]) -> bytes:
-    return vec8(struct.pack(f">{len(times)}d", *times))
-
-
-def _read_times(data: bytes) -> tuple[float, ...]:
-    times = struct.unpack(f">{len(data) // 8}d", data)
-    if not all(map(math.isfinite, times)):
-        raise ValueError("a time that is no number")
-    return times
 
 
 def _reference(certificate: bytes, chain: tuple[bytes, ...]) -> bytes:

@@ -12,7 +12,7 @@ from tlsfast.handshake.flow import Flow, Handshake, expect
 from tlsfast.handshake.negotiate import names
 from tlsfast.handshake.offer import Offer, check_echoes, check_offered, first_offer, second_offer
 from tlsfast.messages.handshake import HelloRetryRequest, ServerHello
-from tlsfast.registry import CipherSuite, ExtensionType, NamedGroup, TLSVersion
+from tlsfast.registry import CipherSuite, NamedGroup, TLSVersion
 
 # RFC 8446, 4.1.3: the last eight bytes of the random of a server that could have spoken TLS 1.3, or TLS 1.2, but was talked down to less.
 SENTINEL_12 = b"DOWNGRD\x01"
@@ -48,7 +48,7 @@ def check_retry(offer: Offer, config: ClientConfig, retry: HelloRetryRequest) ->
         raise MissingExtension("the HelloRetryRequest has no supported_versions")
     check_version(config, retry)
     check_echoes(offer, retry)
-    check_offered(retry.extensions, offer.extensions | {ExtensionType.cookie}, "HelloRetryRequest")
+    check_offered(retry.extensions, offer.hello.extensions, "HelloRetryRequest")
     group, cookie = retry.extensions.key_share, retry.extensions.cookie
     # RFC 8446, 4.2.8: the group MUST be one of supported_groups and MUST NOT be one a key share was sent for
     if group is not None and (group not in config.groups or group in offer.shares):

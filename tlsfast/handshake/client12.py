@@ -130,7 +130,7 @@ def accept_hello(hs: Handshake, config: ClientConfig, offer: Offer, server_hello
         raise IllegalParameter(f"the server chose cipher suite 0x{number:04x}, which was not offered for TLS 1.2")
     if server_hello.legacy_compression_method != 0:
         raise IllegalParameter("the server chose a compression method")
-    check_offered(extensions, offer.extensions, "ServerHello")
+    check_offered(extensions, offer.hello.extensions, "ServerHello")
     if extensions.renegotiation_info is None:
         if config.require_secure_renegotiation:
             # RFC 5746, 4.1: clients that wish to ensure that such attacks are impossible SHOULD terminate the connection

@@ -93,7 +93,7 @@ def agree(hs: Handshake, offer: Offer, server_hello: ServerHello) -> tuple[Sessi
     """Check the server's choices (RFC 8446, 4.1.3, 4.2.8, 4.2.11) and derive the handshake secrets."""
     check_echoes(offer, server_hello)
     extensions = server_hello.extensions
-    check_offered(extensions, offer.extensions, "ServerHello")
+    check_offered(extensions, offer.hello.extensions, "ServerHello")
     suite, session = SUITES[server_hello.cipher_suite], None
     if extensions.pre_shared_key is not None:
         session = offer.session
@@ -121,7 +121,7 @@ def agree(hs: Handshake, offer: Offer, server_hello: ServerHello) -> tuple[Sessi
 
 def accept_extensions(hs: Handshake, config: ClientConfig, offer: Offer, block: EncryptedExtensionsBlock) -> str | None:
     """EncryptedExtensions (RFC 8446, 4.3.1): only what was offered; the ALPN protocol chosen is the answer."""
-    check_offered(block, offer.extensions, "EncryptedExtensions")
+    check_offered(block, offer.hello.extensions, "EncryptedExtensions")
     if block.record_size_limit is not None and config.record_size_limit is not None:
         # RFC 8449, 4: negotiated only now; a server that does not know it sends what it always does
         hs.writer.set_limit(min(block.record_size_limit, 16385))

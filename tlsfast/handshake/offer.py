@@ -18,13 +18,14 @@ from tlsfast.keyshare import KeyShare
 from tlsfast.messages.extensions import (
     ClientHelloExtensions,
     ExtensionBlock,
+    HelloRetryRequestExtensions,
     KeyShareEntry,
     OfferedPsks,
     PskIdentity,
     encode_binders,
 )
 from tlsfast.messages.handshake import ClientHello, HelloRetryRequest, ServerHello, truncate
-from tlsfast.registry import CipherSuite, PskKeyExchangeMode, SignallingSuite, TLSVersion
+from tlsfast.registry import CipherSuite, ExtensionType, PskKeyExchangeMode, SignallingSuite, TLSVersion
 from tlsfast.sessions import Session
 
 
@@ -35,7 +36,6 @@ class Offer:
     hello: ClientHello
     shares: dict[int, KeyShare]
     session: Session | None
-    extensions: frozenset[int]
     retried: bool = False
     session12: Session | None = None
 
@@ -150,7 +150,7 @@ def send_hello(
         if hs.observers is not None:
             hello = hello.with_binders(binders)
     hs.send_encoded(hello, raw)
-    return Offer(hello, shares, session, frozenset(hello.extensions.present()), retried, session12)
+    return Offer(hello, shares, session, retried, session12)
 
 
 def dns_name(name: str | None) -> str | None:
@@ -187,8 +187,10 @@ def check_echoes(offer: Offer, answer: ServerHello | HelloRetryRequest) -> None:
         raise IllegalParameter("the server chose a compression method")
 
 
-def check_offered(block: ExtensionBlock, offered: frozenset[int], where: str) -> None:
-    """RFC 8446, 4.2: MUST abort with an "unsupported_extension" alert on an extension that was not offered."""
+def check_offered(block: ExtensionBlock, offered: ClientHelloExtensions, where: str) -> None:
+    """RFC 8446, 4.2: MUST abort with an "unsupported_extension" alert on an extension that was not offered; a cookie needs no offer."""
     for number in block.order:
-        if number not in offered:
+        if number not in offered and not (
+            number == ExtensionType.cookie and isinstance(block, HelloRetryRequestExtensions)
+        ):
             raise UnsupportedExtension(f"the {where} answers extension {number}, which was not offered")

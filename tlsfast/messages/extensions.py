@@ -115,7 +115,7 @@ TLS13_ONLY_SERVER_HELLO = frozenset(int(extension.number) for extension in SERVE
 
 _Decode = Callable[[bytes], Any]
 _Decoders = dict[int, tuple[str, _Decode, _Decode]]
-_Encoders = tuple[tuple[int, str, Callable[[Any], bytes]], ...]
+_Encoders = tuple[tuple[str, Callable[[Any], bytes]], ...]
 
 # The same few bodies stand in every hello: each is decoded and encoded once. A longer one is not remembered: a peer could fill our memory with it.
 _REMEMBERED = 256
@@ -135,8 +135,8 @@ def decoders_of(table: tuple[type[Extension], ...]) -> _Decoders:
 
 
 def encoders_of(table: tuple[type[Extension], ...]) -> _Encoders:
-    """The extensions of a message in the order of writing: number, field, and what makes the whole extension of its value."""
-    return tuple((int(extension.number), extension.field, _encoder(extension)) for extension in table)
+    """The extensions of a message in the order of writing: field, and what makes the whole extension of its value."""
+    return tuple((extension.field, _encoder(extension)) for extension in table)
 
 
 def _encoder(extension: type[Extension]) -> Callable[[Any], bytes]:
@@ -173,18 +173,17 @@ class ExtensionBlock:
             parts += self._written(self._last)
         return vec16(b"".join(parts))
 
-    def present(self) -> list[int]:
-        """The numbers of the extensions that encode would write."""
-        known = [
-            number
-            for number, name, _ in self._encoders + self._last
-            if (value := getattr(self, name)) is not None and value is not False
-        ]
-        return known + [number for number, _ in self.unknown]
+    def __contains__(self, number: int) -> bool:
+        """Whether an extension of this number is there, in a field or unknown."""
+        row = self._decoders.get(number)
+        if row is not None:
+            value = getattr(self, row[0])
+            return value is not None and value is not False
+        return any(number == unknown for unknown, _ in self.unknown)
 
     def _written(self, encoders: _Encoders) -> list[bytes]:
         parts = []
-        for _, name, encode in encoders:
+        for name, encode in encoders:
             value = getattr(self, name)
             if value is not None and value is not False:
                 parts.append(encode(value))
