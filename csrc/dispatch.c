@@ -41,10 +41,17 @@ static const tf_x25519_impl *const x25519[] = {
 };
 
 static const tf_mlkem768_impl *const mlkem768[] = {
+#if defined(TF_X86_64)
+    &tf_mlkem768_avx2,
+#endif
     &tf_mlkem768_portable,
 };
 
 static const tf_keccak_x4_impl *const keccak_x4[] = {
+#if defined(TF_X86_64)
+    &tf_keccak_x4_avx512vl,
+    &tf_keccak_x4_avx2,
+#endif
     &tf_keccak_x4_portable,
 };
 

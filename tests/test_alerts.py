@@ -91,6 +91,23 @@ Play = Callable[[Observer, list[TLSVersion]], Pair]
 
 CLEAR = (ClientHello, ServerHello, HelloRetryRequest)
 X25519, SECP256R1, SECP384R1 = NamedGroup.x25519, NamedGroup.secp256r1, NamedGroup.secp384r1
+HYBRID = NamedGroup.X25519MLKEM768
+# What is wrong with a client's share, ML-KEM's 1,184 bytes and a point, and with a server's, 1,088 bytes and a point.
+HYBRID_SHARES = {
+    "of 1,215 bytes": b"\1" * 1215,
+    "of 1,217 bytes": b"\1" * 1217,
+    "of a ciphertext's length": b"\1" * 1120,
+    "without its point": b"\1" * 1184,
+    "with a coefficient of q": b"\x01\x0d" + b"\1" * 1214,
+    "with a coefficient of 4095": b"\1" * 1149 + b"\xf1\xff" + b"\1" * 65,
+    "with a point of small order": b"\1" * 1184 + bytes(32),
+}
+HYBRID_ANSWERS = {
+    "of 1,119 bytes": b"\1" * 1119,
+    "of 1,121 bytes": b"\1" * 1121,
+    "of a client's length": b"\1" * 1216,
+    "with a point of small order": b"\1" * 1088 + bytes(32),
+}
 SUITES = [suite for suite in CipherSuite if suite in crypto.SUITES]
 SUITES12 = [suite for suite in CipherSuite if suite in crypto.SUITES12 and "ECDHE" in suite.name]
 SUITE_128, SUITE_256 = CipherSuite.TLS_AES_128_GCM_SHA256, CipherSuite.TLS_AES_256_GCM_SHA384
@@ -354,6 +371,8 @@ in_hello("4.2.8.2", "an x25519 share of 31 bytes", A.illegal_parameter, shares((
 in_hello("4.2.8.2", "an x25519 share of 33 bytes", A.illegal_parameter, shares((X25519, b"1" * 33)))
 for what, number in SMALL_ORDER.items():
     in_hello("7.4.2", f"the x25519 share {what}", A.illegal_parameter, shares((X25519, number.to_bytes(32, "little"))))
+for what, key_exchange in HYBRID_SHARES.items():
+    in_hello("RFC 10024", f"an X25519MLKEM768 share {what}", A.illegal_parameter, shares((HYBRID, key_exchange)))
 for what, point in POINTS.items():
     in_hello("4.2.8.2", f"a P-256 share {what}", A.illegal_parameter, shares((SECP256R1, point)), client=p256_first)
 in_hello("4.2.9", "an empty list of key exchange modes", A.decode_error, plus((45, b"\0")))
@@ -479,6 +498,8 @@ in_answer("4.2.8", "an empty share", A.decode_error, share(X25519, b""))
 in_answer("4.2.8.2", "an x25519 share of 31 bytes", A.illegal_parameter, share(X25519, b"1" * 31))
 for what, number in SMALL_ORDER.items():
     in_answer("7.4.2", f"the x25519 share {what}", A.illegal_parameter, share(X25519, number.to_bytes(32, "little")))
+for what, key_exchange in HYBRID_ANSWERS.items():
+    in_answer("RFC 10024", f"an X25519MLKEM768 share {what}", A.illegal_parameter, share(HYBRID, key_exchange))
 for what, point in POINTS.items():
     in_answer("4.2.8.2", f"a P-256 share {what}", A.illegal_parameter, share(SECP256R1, point), client=p256_first)
 in_answer("4.2", "pre_shared_key that was not offered", A.unsupported_extension, ext(pre_shared_key=0))

@@ -175,6 +175,7 @@ CLIENT_ROWS = [
     ),
     ("RFC 5246 7.4.2", "no Certificate", drop(Certificate12), A.unexpected_message),
     ("RFC 8422 5.4", "a group that was not offered", at(SKE, field(group=25)), A.illegal_parameter),
+    ("RFC 10024", "a hybrid, which is for TLS 1.3 alone", at(SKE, field(group=0x11EC)), A.illegal_parameter),
     ("RFC 8422 5.4", "an explicit curve", at(SKE, body(lambda b: b"\1" + b[1:])), A.illegal_parameter),
     ("RFC 8422 5.4", "other parameters than were signed", at(SKE, field(public=bytes(31) + b"\x09")), A.decrypt_error),
     ("RFC 8422 5.4", "a signature of other bytes", at(SKE, field(signature=b"x" * 70)), A.decrypt_error),

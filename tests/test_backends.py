@@ -57,6 +57,8 @@ lengths = st.one_of(st.integers(0, 1025), st.sampled_from([2047, 2048, 2049, 409
 
 X86 = {
     0: {},
+    lib.TF_CPU_AVX2: {},
+    lib.TF_CPU_AVX2 | lib.TF_CPU_AVX512: {},
     lib.TF_CPU_AESNI: {AES_GCM: "aes_gcm_aesni"},
     lib.TF_CPU_SHANI: {SHA256: "sha256_shani"},
     lib.TF_CPU_AVX512: {},
@@ -90,13 +92,23 @@ PORTABLE_NAMES = {
 }
 
 
+def mlkem(bits: int) -> dict[int, str]:
+    """ML-KEM's two parts, which need one bit each and no other."""
+    found = {}
+    if bits & lib.TF_CPU_AVX2:
+        found |= {ML_KEM_768: "mlkem768_avx2", KECCAK_X4: "keccak_x4_avx2"}
+    if bits & lib.TF_CPU_AVX512:
+        found[KECCAK_X4] = "keccak_x4_avx512vl"
+    return found
+
+
 @pytest.mark.parametrize("mask", X86)
 def test_each_mask_selects_its_implementations(mask: int) -> None:
     """A mask that names bits this processor lacks selects what is left."""
     with backends.cpu(ALL_BITS):
         present = mask & lib.tf_cpu_features()
     assert present in X86
-    expected = {**PORTABLE_NAMES, **X86[present]}
+    expected = {**PORTABLE_NAMES, **X86[present], **mlkem(present)}
     with backends.cpu(mask):
         assert lib.tf_cpu_features() == present
         assert {primitive: backends.implementation(primitive) for primitive in PRIMITIVES} == expected

@@ -167,7 +167,7 @@ def test_resume(tmp_path: Path) -> None:
     with serving(tmp_path) as server:
         _, said = tls("connect", f"localhost:{server.port}", "--ca", server.ca, "--resume")
         assert said.count("-> ClientHello") == 2
-        assert said.index("full handshake") < said.index("x25519, resumed")
+        assert said.index("full handshake") < said.index("X25519MLKEM768, resumed")
 
 
 def test_a_page_for_the_standard_library(tmp_path: Path) -> None:
@@ -373,6 +373,6 @@ def test_demo() -> None:
     )
     assert "ServerKeyExchange" in ecdhe and "TLS 1.2, TLS_ECDHE_ECDSA" in ecdhe
     assert "CertificateVerify" in newer and ", full handshake" in newer
-    assert "CertificateVerify" not in resumed and "x25519, resumed" in resumed
+    assert "CertificateVerify" not in resumed and "X25519MLKEM768, resumed" in resumed
     for row in ("client to server, 1 MiB", "server to client, 1 MiB", "full handshakes", "resumed handshakes"):
         assert re.search(row + r" +[\d,]+ \S+( second)? +[\d,]+ \S+( second)? +\d+\.\d\d", cost), cost

@@ -24,7 +24,7 @@ from tlsfast import ApiMisuse, CipherSuite, ConnectionClosed, DataReceived, Name
 from tlsfast.events import ChangeCipherSpecSeen, Decided, KeysChanged, MessageSeen, SecretDerived
 
 SUITES = list(crypto.SUITES)
-GROUPS = [NamedGroup.x25519, NamedGroup.secp256r1, NamedGroup.secp384r1]
+GROUPS = list(NamedGroup)
 KEYS = ["p256", "p384", "rsa2048", "rsapss2048", "ed25519"]
 
 
@@ -64,7 +64,7 @@ def test_data_of_every_length(length: int) -> None:
     exchange(shake(), b"u" * length, b"d" * length)
 
 
-@pytest.mark.parametrize("group", [NamedGroup.secp256r1, NamedGroup.secp384r1])
+@pytest.mark.parametrize("group", [NamedGroup.secp256r1, NamedGroup.secp384r1, NamedGroup.SecP256r1MLKEM768])
 @pytest.mark.parametrize("cookie", [False, True])
 def test_hello_retry_request(group: NamedGroup, cookie: bool) -> None:
     pair = shake(server=server_config(groups=[group], retry_cookie=cookie))

@@ -16,7 +16,7 @@ from tlsfast.credentials import Credential
 from tlsfast.errors import ConfigurationError
 from tlsfast.events import Observation
 from tlsfast.keylog import KeyLog, KeyLogTarget, key_log_from_environment
-from tlsfast.keyshare import GROUPS
+from tlsfast.keyshare import CURVES, GROUPS, default_key_shares
 from tlsfast.registry import CipherSuite, NamedGroup, SignatureScheme, TLSVersion
 from tlsfast.sessions import Keyring, MemorySessionStore, SessionCache, SessionStore, TicketKeyring
 from tlsfast.trust import TrustStore
@@ -139,6 +139,10 @@ class Config:
         for group in self.groups:
             if group not in GROUPS:
                 raise ConfigurationError(f"the group {group.name} is not supported")
+        if TLSVersion.TLSv1_3 not in self.versions and not CURVES.intersection(self.groups):
+            raise ConfigurationError(
+                "groups names hybrids alone, which TLS 1.2 does not know: add a curve, such as x25519"
+            )
         for scheme in self.signature_schemes:
             if scheme not in SIGNATURE_SCHEMES:
                 raise ConfigurationError(f"{scheme.name} may not sign a handshake")
@@ -227,9 +231,9 @@ class ClientConfig(Config):
     session_cache: a SessionCache, None for no resumption; by default each configuration has one of its own. insecure_skip_verification: accept
     any certificate (the handshake is then open to an attacker in the middle). insecure_skip_name_check: accept any certificate that the trust
     vouches for, whomever it names (whoever holds one is then believed to be the server). request_ocsp: ask for an OCSP staple. key_shares: groups
-    sent with the first hello (default: the first of groups; with none the server names the one it wants, for a round trip).
-    require_secure_renegotiation: refuse TLS 1.2 servers without RFC 5746. fallback_scsv: say that an earlier attempt with a newer version failed
-    (RFC 7507)."""
+    sent with the first hello (default: the first of groups, and beside a hybrid the first that is none; with none the server names the one it
+    wants, for a round trip). require_secure_renegotiation: refuse TLS 1.2 servers without RFC 5746. fallback_scsv: say that an earlier attempt
+    with a newer version failed (RFC 7507)."""
 
     session_cache: SessionCache | Literal[_Marker.default] | None = DEFAULT
     insecure_skip_verification: bool = False
@@ -246,7 +250,7 @@ class ClientConfig(Config):
         if self.key_shares is None:
             self._set("_derived", (*self._derived, "key_shares"))
         # RFC 8446, 4.2.8: this vector MAY be empty if the client is requesting a HelloRetryRequest
-        named = self.groups[:1] if self.key_shares is None else tuple(self.key_shares)
+        named = default_key_shares(self.groups) if self.key_shares is None else tuple(self.key_shares)
         shares = _enumerated("key_shares", NamedGroup, named) if named else ()
         if not set(shares) <= set(self.groups):
             raise ConfigurationError("key_shares names a group that groups does not")

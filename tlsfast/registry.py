@@ -103,11 +103,13 @@ class SignallingSuite(IntEnum):
 
 
 class NamedGroup(IntEnum):
-    """RFC 8446, 4.2.7."""
+    """RFC 8446, 4.2.7; RFC 10024 (the hybrids, which are for TLS 1.3 alone)."""
 
     secp256r1 = 0x0017
     secp384r1 = 0x0018
     x25519 = 0x001D
+    SecP256r1MLKEM768 = 0x11EB
+    X25519MLKEM768 = 0x11EC
 
     # The names people write.
     P256 = 0x0017

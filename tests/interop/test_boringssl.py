@@ -187,6 +187,6 @@ def test_a_browsers_hello(certificates: Certificates, profile: str) -> None:
     peer = TestBoringSSL.peer.connection(context, server=False)
     link = Link(ServerConnection(certificates.server_config(alpn=["h2", "http/1.1"])), peer).shake()
     assert link.info.alpn == "h2"
-    assert link.info.group is NamedGroup.x25519
+    assert link.info.group is NamedGroup.X25519MLKEM768
     link.exchange()
     link.close()

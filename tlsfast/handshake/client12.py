@@ -16,7 +16,7 @@ from tlsfast.handshake import auth, auth12, keys12
 from tlsfast.handshake.flow import Established12, Flow, Handshake, Step, expect
 from tlsfast.handshake.keys12 import CLIENT_FINISHED, SERVER_FINISHED, Session12
 from tlsfast.handshake.offer import Offer, check_offered
-from tlsfast.keyshare import KeyShare
+from tlsfast.keyshare import CURVES, KeyShare
 from tlsfast.messages.handshake import CertificateVerify, ServerHello
 from tlsfast.messages.handshake12 import (
     Certificate12,
@@ -227,8 +227,8 @@ def check_key_exchange(
     """The server's ECDHE parameters: a group that was offered, signed with both randoms (RFC 8422, 5.4)."""
     if message is None:
         return None, None
-    if message.group not in config.groups:
-        raise IllegalParameter(f"the server chose the group {message.group}, which was not offered")
+    if message.group not in config.groups or message.group not in CURVES:
+        raise IllegalParameter(f"the server chose the group {message.group}, which was not offered for TLS 1.2")
     signed = hs.client_random + agreed.server_random + message.params
     scheme = auth12.check_signature(
         hs.config, agreed.suite, peer.chain[0], message.algorithm, message.signature, signed

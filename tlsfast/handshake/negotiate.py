@@ -11,6 +11,7 @@ from tlsfast.config import DEFAULT_ORDERS, ServerConfig
 from tlsfast.credentials import Credential
 from tlsfast.crypto import SUITES, SUITES12
 from tlsfast.errors import HandshakeFailure, NoApplicationProtocol, UnrecognizedName
+from tlsfast.keyshare import CURVES
 from tlsfast.messages.handshake import ClientHello
 from tlsfast.registry import CipherSuite, NamedGroup, SignatureScheme
 
@@ -138,7 +139,7 @@ def choose12(config: ServerConfig, hello: ClientHello) -> Choice12:
     common = [
         group
         for group in config.groups
-        if (group in supported if supported is not None else group == NamedGroup.secp256r1)
+        if group in CURVES and (group in supported if supported is not None else group == NamedGroup.secp256r1)
     ]
     offered = hello.extensions.signature_algorithms or ()
     serving = candidates(config, hello)

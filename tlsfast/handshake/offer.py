@@ -14,7 +14,7 @@ from tlsfast.crypto import SUITES
 from tlsfast.errors import IllegalParameter, UnsupportedExtension
 from tlsfast.handshake.flow import Handshake
 from tlsfast.handshake.negotiate import names
-from tlsfast.keyshare import KeyShare
+from tlsfast.keyshare import CURVES, KeyShare, key_shares
 from tlsfast.messages.extensions import (
     ClientHelloExtensions,
     ExtensionBlock,
@@ -45,7 +45,7 @@ def first_offer(hs: Handshake, config: ClientConfig) -> Offer:
     session, session12 = cached_session(hs, config)
     shares: dict[int, KeyShare] = {}
     if TLSVersion.TLSv1_3 in config.versions:
-        shares = {group: KeyShare(group) for group in config.key_shares or ()}
+        shares = key_shares(config.key_shares or ())
     suites: tuple[int, ...] = tuple(suite for suite in config.cipher_suites if suite_version(suite) in config.versions)
     if config.fallback_scsv:
         suites = (*suites, SignallingSuite.TLS_FALLBACK_SCSV)
@@ -104,7 +104,7 @@ def hello_extensions(
     ticket = session12.ticket if session12 is not None else b""
     return ClientHelloExtensions(
         server_name=dns_name(hs.server_name),
-        supported_groups=tuple(config.groups),
+        supported_groups=tuple(group for group in config.groups if tls13 or group in CURVES),
         signature_algorithms=tuple(config.signature_schemes),
         signature_algorithms_cert=CERTIFICATE_SIGNATURE_SCHEMES,
         alpn=tuple(protocol.encode() for protocol in config.alpn) or None,
@@ -162,7 +162,7 @@ def second_offer(hs: Handshake, offer: Offer, retry: HelloRetryRequest, suite: C
     """RFC 8446, 4.1.2: the same hello but for the key share, the cookie, and PSKs of another hash, which are left out."""
     shares, extensions = offer.shares, offer.hello.extensions
     if retry.extensions.key_share is not None:
-        shares = {retry.extensions.key_share: KeyShare(retry.extensions.key_share)}
+        shares = key_shares((retry.extensions.key_share,))
         entries = tuple(KeyShareEntry(group, share.public) for group, share in shares.items())
         extensions = dataclasses.replace(extensions, key_share=entries)
     session = offer.session
