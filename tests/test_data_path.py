@@ -6,7 +6,7 @@ from __future__ import annotations
 import threading
 
 import pytest
-from pair import client_config, received, server_config, shake
+from pair import client_config, make_pair, received, server_config, shake
 
 import tlsfast
 from tlsfast import DataReceived, KeysUpdated, PeerClosed, TLSVersion, record
@@ -28,6 +28,78 @@ def test_any_length_comes_out_whole(version: TLSVersion, size: int) -> None:
     for form in (data, bytearray(data), memoryview(data)):
         assert received(pair.server.receive_data(pair.client.seal(form))) == data
     assert not pair.client.send_pending
+
+
+@VERSIONS
+@pytest.mark.parametrize("size", [0, 1, 64, 16384, 16385, PIECE, PIECE + 1])
+def test_buffers_of_the_caller(version: TLSVersion, size: int) -> None:
+    pair = shaken(version)
+    data = bytes(range(256)) * (size // 256) + bytes(size % 256)
+    wire, plain = bytearray(pair.client.sealed_size(size) + 8), bytearray(size + 17_000)
+    for form in (data, bytearray(data), memoryview(data)):
+        wire[:] = b"\xc3" * len(wire)
+        length = pair.client.seal_into(form, wire)
+        assert wire[length:] == b"\xc3" * (len(wire) - length)
+        got, events = pair.server.receive_into(memoryview(wire)[:length], plain)
+        assert (got, events) == (size, []) and plain[:size] == data
+    assert not pair.client.send_pending
+
+
+def test_a_buffer_too_small_is_refused_before_anything_is_sealed() -> None:
+    pair = shake()
+    for length in (0, 10, 31):
+        with pytest.raises(tlsfast.ApiMisuse, match="sealed_size"):
+            pair.client.seal_into(b"0123456789", bytearray(length))
+    with pytest.raises(tlsfast.ApiMisuse, match="can be written"):
+        pair.client.seal_into(b"data", bytes(100))  # type: ignore[arg-type]  # the mistake
+    with pytest.raises(tlsfast.ApiMisuse, match="can be written"):
+        pair.server.receive_into(b"data", memoryview(bytes(100)))
+    assert received(pair.server.receive_data(pair.client.seal(b"next"))) == b"next"
+
+
+def test_what_is_queued_goes_into_the_buffer_first() -> None:
+    pair = shake()
+    pair.client.send_data(b"first ")
+    pair.client.update_keys()
+    pair.client._writer.set_usage_limit(2)
+    wire = bytearray(pair.client.sealed_size(40_000))
+    length = pair.client.seal_into(b"x" * 40_000, wire)
+    assert received(pair.server.receive_data(wire[:length])) == b"first " + b"x" * 40_000
+
+
+def test_what_finds_no_room_comes_as_events() -> None:
+    pair = shake()
+    wire = pair.client.seal(b"a" * 16384) + pair.client.seal(b"b" * 16384)
+    plain = bytearray(17_000)
+    size, events = pair.server.receive_into(wire, plain)
+    assert bytes(plain[:size]) + received(events) == b"a" * 16384 + b"b" * 16384 and size == 16384
+
+
+def test_data_in_the_buffer_then_what_follows_it() -> None:
+    pair = shake()
+    wire = pair.client.seal(b"a")
+    pair.client.update_keys(request_peer=False)
+    wire += pair.client.seal(b"b")
+    plain = bytearray(20_000)
+    assert pair.server.receive_into(wire[:10], plain) == (0, [])
+    size, events = pair.server.receive_into(wire[10:], plain)
+    assert bytes(plain[:size]) + received(events) == b"ab" and size == 1
+    assert [type(event) for event in events] == [KeysUpdated, DataReceived]
+    wire = bytearray(pair.client.seal(b"good") + pair.client.seal(b"bad"))
+    wire[-1] ^= 1
+    size, events = pair.server.receive_into(wire, plain)
+    assert (bytes(plain[:size]), events) == (b"good", [])
+    with pytest.raises(BadRecordMac):
+        pair.server.receive_into(b"", plain)
+
+
+def test_a_handshake_may_arrive_by_receive_into() -> None:
+    pair = make_pair()
+    plain = bytearray(20_000)
+    for _ in range(2):
+        pair.server.receive_into(pair.client.data_to_send(), plain)
+        pair.client.receive_into(pair.server.data_to_send(), plain)
+    assert pair.complete
 
 
 def test_what_waits_in_the_queue_goes_first() -> None:

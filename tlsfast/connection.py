@@ -117,6 +117,29 @@ class Connection(Driver):
         finally:
             self._receiving.release()
 
+    def receive_into(
+        self, data: bytes | bytearray | memoryview, buffer: bytearray | memoryview
+    ) -> tuple[int, list[Event]]:
+        """receive_data without allocating for the application data: how many bytes of it stand at the beginning of buffer, and the events behind it.
+
+        Whole records are opened straight into buffer, which should have room for as much as data; what finds none there comes as DataReceived."""
+        view = _writable_view(buffer)
+        if self._established is None or not self._joiner.empty or self._question is not None:
+            return _moved(self.receive_data(data), view)
+        with self._alone():
+            self._check_alive()
+            if self._peer_closed:
+                return 0, []
+            try:
+                size = self._reader.open_into(data, view)
+            except BaseException as error:
+                self._die(InternalError(f"receiving was interrupted by {type(error).__name__}"))
+                raise
+            if size:
+                self._idle = 0
+                return size, []
+            return _moved(self._guarded(self._pump), view)
+
     def receive_from(self, buffer: ReceiveBuffer, length: int, waiting: int = 0) -> list[Event]:
         """receive_data for a transport that shares one buffer among connections: open straight from its first length bytes.
 
@@ -260,6 +283,24 @@ class Connection(Driver):
         self.send_data(data)
         return self._writer.take()
 
+    def sealed_size(self, length: int) -> int:
+        """How large a buffer seal_into needs at most for length bytes of data, with what waits to be sent."""
+        return self._writer.sealed_size(length)
+
+    def seal_into(self, data: bytes | bytearray | memoryview, buffer: bytearray | memoryview) -> int:
+        """seal without allocating: how many bytes for the peer stand at the beginning of buffer, which has room for sealed_size(len(data))."""
+        view = _writable_view(buffer)
+        if self._established is not None and len(data):
+            size = self._writer.seal_into(memoryview(data).cast("B") if data.__class__ is memoryview else data, view)
+            if size:
+                return size
+        needed = self.sealed_size(memoryview(data).nbytes)
+        if len(view) < needed:
+            raise ApiMisuse(f"the buffer has {len(view)} bytes; up to {needed} are needed, as sealed_size() tells")
+        wire = self.seal(data)
+        view[: len(wire)] = wire
+        return len(wire)
+
     def _change_key(self, request: KeyUpdateRequest) -> None:
         """Send a KeyUpdate; the lock is held. An observer that raises ends the connection, as it does everywhere."""
         try:
@@ -309,6 +350,25 @@ def _refusal(request: Request, error: BaseException) -> TLSError:
         # As when a verify hook raises it: the peer is told access_denied.
         return AccessDenied(f"the peer was refused: {error}", check="verify hook", depth=0)
     return InternalError(f"{type(request).__name__} was answered with {type(error).__name__}: {error}")
+
+
+def _writable_view(buffer: bytearray | memoryview) -> memoryview:
+    view = memoryview(buffer).cast("B")
+    if view.readonly:
+        raise ApiMisuse("this needs a buffer that can be written: a bytearray or a memoryview of one")
+    return view
+
+
+def _moved(events: list[Event], view: memoryview) -> tuple[int, list[Event]]:
+    """The data that events begin with goes into the buffer as far as it fits whole."""
+    size = moved = 0
+    for event in events:
+        if not isinstance(event, DataReceived) or size + len(event.data) > len(view):
+            break
+        view[size : size + len(event.data)] = event.data
+        size += len(event.data)
+        moved += 1
+    return size, events[moved:]
 
 
 def _second_reader() -> ApiMisuse:

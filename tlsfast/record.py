@@ -61,6 +61,7 @@ _record_open = lib.tf_record_open
 _record_open_data = lib.tf_record_open_data
 _record_seal = lib.tf_record_seal
 _record_seal_data = lib.tf_record_seal_data
+_new = ffi.new
 _reader_use = lib.tf_record_reader_use
 _writer_use = lib.tf_record_writer_use
 
@@ -70,6 +71,10 @@ def _copy(ask: Any, context: Any) -> Secret:
     secret = Secret()
     ask(context, secret.handle)
     return secret
+
+
+def _writable(out: memoryview) -> Any:
+    return _from_buffer("uint8_t[]", out, require_writable=True)
 
 
 class ReceiveBuffer:
@@ -174,6 +179,22 @@ class RecordReader:
         self._buffer, self._lent, self._offset, self.buffered, self._need = b"", None, 0, 0, 0
         self._later.clear()
 
+    def open_into(self, wire: bytes | bytearray | memoryview, out: memoryview) -> int:
+        """open_data straight into out: how many bytes stand there. 0: wire was fed, and open() goes on."""
+        if self.buffered:
+            self.feed(wire)
+            return 0
+        r = _new("tf_opened *")
+        target = _writable(out)
+        length = len(wire)
+        source = wire if wire.__class__ is bytes else _from_buffer(wire)
+        size: int = _record_open_data(self._context, target, len(out), source, length, r)
+        if size <= 0:
+            self._buffer, self._offset, self.buffered = bytes(wire), 0, length
+            if size == 0 or r.data_len:  # open() meets an error without data again
+                self._opened = self._account(size, length, r, out)
+        return max(size, 0)
+
     def open_data(self, wire: bytes) -> bytes | None:
         """feed and open in one for most of what comes: the content of wire if it is whole records of application data and nothing else waits.
 
@@ -191,7 +212,7 @@ class RecordReader:
                 return data
             self._buffer, self._offset, self.buffered = wire, 0, length
             if size == 0 or scratch.opened.data_len:  # open() meets an error without data again
-                self._opened = self._account(size, length, scratch)
+                self._opened = self._account(size, length, scratch.opened, scratch.view)
             return None
         finally:
             scratch.busy = False
@@ -218,13 +239,12 @@ class RecordReader:
             if self._offset:
                 source = (_from_buffer(source) if lent is None else source) + self._offset
             code = _record_open(self._context, scratch.out, scratch.cap, source, length, max_records, scratch.opened)
-            return self._account(code, length, scratch)
+            return self._account(code, length, scratch.opened, scratch.view)
         finally:
             scratch.busy = False
 
-    def _account(self, code: int, length: int, scratch: _Scratch) -> Opened | None:
+    def _account(self, code: int, length: int, r: Any, out: Any) -> Opened | None:
         """Take note of what a call consumed of length bytes, and copy what it opened."""
-        r = scratch.opened
         consumed, data_len = r.consumed, r.data_len
         self._offset += consumed
         self.buffered = length - consumed
@@ -233,11 +253,11 @@ class RecordReader:
         self._need = 0 if code or consumed == length else r.need
         if not consumed:
             return None
-        data = scratch.view[:data_len] if data_len else b""
+        data = bytes(out[:data_len]) if data_len else b""
         kind = r.type
         if not kind:
             return data, 0, b"", True
-        content = scratch.view[data_len : data_len + r.other_len]
+        content = bytes(out[data_len : data_len + r.other_len])
         return data, kind, content, bool(r.is_protected)
 
     def set_key13(self, suite: Suite, traffic_secret: Secret) -> None:
@@ -347,6 +367,21 @@ class RecordWriter:
             finally:
                 scratch.busy = False
 
+    def seal_into(self, data: bytes | bytearray | memoryview, out: memoryview) -> int:
+        """seal_data straight into out: how many bytes stand there. 0: nothing was done, also because out is too small."""
+        with self.lock:
+            if self._queue:
+                return 0
+            source = data if data.__class__ is bytes else _from_buffer(data)
+            size: int = _record_seal_data(self._context, _writable(out), len(out), source, len(data))
+            return max(size, 0)
+
+    def sealed_size(self, length: int) -> int:
+        """Bytes that length bytes of content and what is queued take at most, a KeyUpdate before the data included."""
+        with self.lock:
+            size: int = lib.tf_record_seal_size(self._context, length)
+            return size + sum(map(len, self._queue)) + _KEY_UPDATE * (1 + length // PIECE)
+
     def _seal(self, type: int, content: bytes | bytearray | memoryview) -> int:
         scratch = _local.scratch
         if scratch.busy:
@@ -439,6 +474,7 @@ class RecordWriter:
             lib.tf_record_writer_wipe(self._context)
 
 
+_KEY_UPDATE: Final = 5 + 5 + 1 + 16  # the record of one, with room for its tag
 SKIP_NONE: Final = 0
 SKIP_UNDECRYPTABLE: Final = 1
 SKIP_APPLICATION_DATA: Final = 2

@@ -179,8 +179,16 @@ class TLSSocket:
             raise ApiMisuse("recv_into needs a buffer that can be written: a bytearray or a memoryview of one")
         size = min(nbytes or len(view), len(view))
         with _Alone(self._reading):
-            if not size or not self._fill():
+            if not size:
                 return 0
+            self._check_open()
+            deadline = self._wire.deadline()
+            while not self._chunks:
+                if self._eof:
+                    return 0
+                got = self._receive(deadline, view[:size])
+                if got:
+                    return got
             data = self._take(size)
             view[: len(data)] = data
             return len(data)
@@ -210,14 +218,20 @@ class TLSSocket:
             self._offset = 0
         return data
 
-    def _receive(self, deadline: float | None) -> None:
-        """Take wire bytes once and act on what they mean; the answers they ask for leave if the socket takes them now."""
+    def _receive(self, deadline: float | None, room: memoryview | None = None) -> int:
+        """Take wire bytes once and act on what they mean; the answers they ask for leave if the socket takes them now.
+
+        room: where application data may go straight to; how much did is returned."""
         connection = self._connection
         if connection.failure is not None:
             raise connection.failure.fresh()
-        wire = self._wire.read(deadline)
+        wire, size = self._wire.read(deadline), 0
         try:
-            self._act(connection.receive_data(wire) if wire else connection.receive_eof())
+            if wire and room is not None and len(wire) <= len(room):
+                size, events = connection.receive_into(wire, room)
+            else:
+                events = connection.receive_data(wire) if wire else connection.receive_eof()
+            self._act(events)
         except Truncated:
             if not self._allow_truncation or connection.handshake is None:
                 raise
@@ -227,6 +241,7 @@ class TLSSocket:
                 self._wire.part()
             elif connection.send_pending:
                 self._wire.send_if_free()
+        return size
 
     def _act(self, events: Iterable[Event]) -> None:
         for event in events:
