@@ -41,7 +41,7 @@ class Engine(Facts):
         self._shut = False  # we did
         self._reading = threading.RLock()  # a message callback may look at the connection
         self._sending = threading.RLock()
-        self._owed = 0  # plaintext bytes sealed by a write whose records are not all sent yet
+        self._sealed = 0  # bytes of the data of a write that was cut short
         if session is not None:
             self.session = session
 
@@ -275,34 +275,31 @@ class Engine(Facts):
     # ---- Sending ----
 
     def write(self, data: Any) -> int:
-        """Send data, or over a socket a piece of it; tell how many bytes that was."""
+        """Send data; tell how many bytes that was. Where the socket blocks, come again with the same data, as with OpenSSL."""
         if self._handshake is None:
             self.do_handshake()
         connection = self._connection
         assert connection is not None
         if data.__class__ is not bytes:
             data = memoryview(data).cast("B")
+        length = len(data)
         with self._sending:
             deadline = self._deadline("write")
-            if self._owed:
-                return self._finish_write(len(data), deadline)
-            piece = data if len(data) <= _PIECE or self._takes_all else memoryview(data)[:_PIECE]
+            if self._sealed > length:
+                raise protocol_error(
+                    "BAD_WRITE_RETRY", "a write that was cut short must be repeated with the same data"
+                )
             self._flush(deadline)
-            try:
-                connection.send_data(piece)
-            except TLSError as error:
-                raise translate(error, self.server_hostname) from None
-            self._owed = len(piece)
-            return self._finish_write(len(piece), deadline)
-
-    def _finish_write(self, length: int, deadline: float | None) -> int:
-        """Send what a write has sealed. Where that blocks, the caller must come again with the same data, as with OpenSSL."""
-        owed = self._owed
-        if length < owed:
-            raise protocol_error("BAD_WRITE_RETRY", "a write that was cut short must be repeated with the same data")
-        self._flush(deadline)
-        self._owed = 0
-        return owed
+            while self._sealed < length:
+                piece = data if length <= _PIECE else memoryview(data)[self._sealed : self._sealed + _PIECE]
+                try:
+                    connection.send_data(piece)
+                except TLSError as error:
+                    raise translate(error, self.server_hostname) from None
+                self._sealed += len(piece)
+                self._flush(deadline)
+            self._sealed = 0
+        return length
 
     # ---- The end ----
 
@@ -342,8 +339,6 @@ class Engine(Facts):
             raise translate(error, self.server_hostname) from None
 
     # ---- What wires.py fills in ----
-
-    _takes_all = False  # whatever is written is taken at once
 
     def _deadline(self, what: str) -> float | None:
         raise NotImplementedError

@@ -36,7 +36,7 @@ class SSLSession:
     @property
     def timeout(self) -> int:
         """Seconds for which it can be resumed."""
-        return int(self._session.expires_at - self._session.received_at)
+        return round(self._session.expires_at - self._session.received_at)
 
     @property
     def has_ticket(self) -> bool:

@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import _socket
+import errno
+import os
 import select
 import socket
 import ssl
@@ -17,17 +20,46 @@ from tlsfast.ssl.errors import want_read, want_write
 _HEADER = 5
 # The largest record (RFC 5246, 6.2.3), with its header.
 _RECORD = _HEADER + 2**14 + 2048
+# A record so large is no alert, padded or not.
+_LARGE = 1024
 _DONT_WAIT = getattr(socket, "MSG_DONTWAIT", 0)
-# SSLSocket has methods of these names that do TLS: the socket's own are meant here.
-_recv = socket.socket.recv
-_send = socket.socket.send
+# Where descriptors of sockets are files, one with a time limit is read and written by itself, without a wait before each call.
+_FILES = os.name == "posix"
+# SSLSocket has methods of these names that do TLS: the socket's own are meant here, and those of the C type, which is gevent's too.
+_recv = _socket.socket.recv
+_send = _socket.socket.send
+_gettimeout = _socket.socket.gettimeout
+
+
+def _body_length(header: bytes) -> int:
+    """How long the record is that a header begins; 0 if it is cut off, or none that may be waited for: the connection tells what is wrong."""
+    length = int.from_bytes(header[3:5]) if len(header) == _HEADER and 20 <= header[0] <= 23 else 0
+    return length if length <= _RECORD - _HEADER else 0
+
+
+def _read_now(sock: Any, size: int) -> bytes:
+    """What has come, up to size bytes; b"" if nothing has."""
+    try:
+        if _FILES and _gettimeout(sock) is not None:
+            return os.read(sock.fileno(), size)
+        return bytes(_recv(sock, size, _DONT_WAIT)) if _DONT_WAIT else b""
+    except OSError:
+        return b""
+
+
+def _write_now(sock: Any, data: bytes | memoryview) -> int:
+    """Write what the socket takes now; BlockingIOError if that is nothing."""
+    if _FILES and _gettimeout(sock) is not None:
+        return os.write(sock.fileno(), data)
+    return int(_send(sock, data, _DONT_WAIT))
 
 
 class SocketEngine(Engine):
     """Over a connected socket. After every call the socket holds all that a program may want to wait for by select():
 
     in the handshake and in shutdown one record at a time is taken, header first, so that the first request after Finished, or plaintext after
-    close_notify, stays where it is. read(n) takes so much that every record that comes whole fits the answer."""
+    close_notify, stays where it is. read(n) takes one record, and goes on with those behind it that have come, fit the answer and cannot be
+    close_notify, which must be left to be seen: of the next one it takes no more than the header."""
 
     def __init__(
         self, context: Any, config: Any, server_hostname: str | None, owner: Any, session: Any, sock: Any
@@ -40,38 +72,79 @@ class SocketEngine(Engine):
     def _peer(self) -> Any:
         sock = self._socket()
         if sock is None or sock.fileno() < 0:
-            raise OSError(9, "Underlying socket has been closed.")
+            raise OSError(errno.EBADF, "Underlying socket has been closed.")
         return sock
 
     def _deadline(self, what: str) -> float | None:
         self._what = what
-        limit = self._peer().gettimeout()
+        limit = _gettimeout(self._peer())
         return monotonic() + limit if limit else None
 
+    # ---- Reading ----
+
     def _read_wire(self, connection: ClientConnection | ServerConnection, wanted: int, deadline: float | None) -> bytes:
-        size = connection.wire_needed
-        if wanted:
-            size = max(size, wanted - connection.wire_buffered)
         sock = self._peer()
-        if deadline is not None:
-            self._wait(sock, select.POLLIN, deadline)
+        size = connection.wire_needed
+        if not wanted or 0 < connection.wire_buffered < _HEADER:
+            return self._read_some(sock, size, deadline)
+        parts = []
+        if not connection.wire_buffered:
+            header = self._read_some(sock, size, deadline)
+            size = _body_length(header)
+            if not size:
+                return header
+            parts.append(header)
         try:
-            return bytes(_recv(sock, size))
-        except (BlockingIOError, InterruptedError):
-            raise want_read() from None
-        except TimeoutError:
-            raise self._timed_out() from None
+            self._read_records(sock, size, wanted, deadline, parts)
+        except (ssl.SSLWantReadError, TimeoutError):
+            if not parts:
+                raise
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _read_records(self, sock: Any, size: int, wanted: int, deadline: float | None, parts: list[bytes]) -> None:
+        """Read the rest of a record, and those behind it that have come, are large and fit. A large one cannot be close_notify, so what
+        follows it is TLS, and its header comes along."""
+        ahead = _HEADER if size >= _LARGE else 0
+        piece = self._read_some(sock, size + ahead, deadline)
+        while True:
+            parts.append(piece)
+            if not ahead or len(piece) < size + ahead:
+                return
+            wanted -= size
+            size = _body_length(piece[-_HEADER:])
+            if not _LARGE <= size <= wanted:
+                return
+            piece = _read_now(sock, size + ahead)
+            if not piece:
+                return
+
+    def _read_some(self, sock: Any, size: int, deadline: float | None) -> bytes:
+        """Between one byte and size of them; b"" at the end of the stream."""
+        if deadline is None:
+            try:
+                return bytes(_recv(sock, size))
+            except BlockingIOError:
+                raise want_read() from None
+        while True:
+            try:
+                return os.read(sock.fileno(), size) if _FILES else bytes(_recv(sock, size))
+            except BlockingIOError:
+                self._wait(sock, select.POLLIN, deadline)
+            except TimeoutError:
+                raise self._timed_out() from None
 
     def _wait(self, sock: Any, event: int, deadline: float) -> None:
-        """Wait until the deadline of the whole call: a peer that dribbles does not gain time by it."""
+        """Wait until the deadline of the whole call: a peer that dribbles gains no time by it."""
         poll = select.poll()
         poll.register(sock.fileno(), event)
-        if not poll.poll(max(0.0, deadline - monotonic()) * 1000):
+        left = deadline - monotonic()
+        if left <= 0 or not poll.poll(left * 1000):
             raise self._timed_out()
 
     def _timed_out(self) -> TimeoutError:
-        operation = {"handshake": "handshake", "write": "write"}.get(self._what, "read")
-        return TimeoutError(f"The {operation} operation timed out")
+        return TimeoutError(f"The {self._what} operation timed out")
+
+    # ---- Writing ----
 
     def _flush(self, deadline: float | None) -> None:
         with self._sending:
@@ -82,12 +155,14 @@ class SocketEngine(Engine):
                     if not self._out:
                         return
                 sock = self._peer()
-                if deadline is not None:
-                    self._wait(sock, select.POLLOUT, deadline)
                 try:
-                    self._sent(_send(sock, self._out))
-                except (BlockingIOError, InterruptedError):
-                    raise want_write() from None
+                    self._sent(
+                        _send(sock, self._out) if deadline is None or not _FILES else _write_now(sock, self._out)
+                    )
+                except BlockingIOError:
+                    if deadline is None:
+                        raise want_write() from None
+                    self._wait(sock, select.POLLOUT, deadline)
                 except TimeoutError:
                     raise self._timed_out() from None
 
@@ -104,7 +179,7 @@ class SocketEngine(Engine):
                 if not self._out:
                     self._out = connection.data_to_send()
                 while self._out:
-                    self._sent(_send(self._peer(), self._out, _DONT_WAIT))
+                    self._sent(_write_now(self._peer(), self._out))
             except OSError:
                 return
             finally:
@@ -116,8 +191,6 @@ class SocketEngine(Engine):
 
 class BIOEngine(Engine):
     """Over two MemoryBIO. read(n) takes from the incoming one about what it has room for, so that what waits there can be counted."""
-
-    _takes_all = True
 
     def __init__(
         self,
