@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""tlsfast: TLS 1.3 for Python, client and server. The public names, and nothing else."""
+"""tlsfast: TLS 1.3 and 1.2 for Python, client and server. The public names, and nothing else."""
 
 import importlib as _importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tlsfast.certificates.chaincache import ChainCache
 from tlsfast.config import ASK, ClientConfig, ServerConfig
@@ -33,6 +33,9 @@ from tlsfast.registry import AlertDescription, CipherSuite, NamedGroup, Signatur
 from tlsfast.sessions import SessionCache, TicketKeyring
 from tlsfast.sockets import TLSSocket, connect, wrap_socket
 from tlsfast.trust import TrustStore
+
+if TYPE_CHECKING:
+    from tlsfast import aio as aio
 
 __all__ = [
     "ASK",

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from tlsfast.certificates.names import parse_name
-from tlsfast.config import ClientConfig, ServerConfig
+from tlsfast.config import ClientConfig, Config, ServerConfig
 from tlsfast.driver import Driver
 from tlsfast.errors import AccessDenied, ApiMisuse, ConnectionClosed, InternalError, PeerError, TLSError, Truncated
 from tlsfast.events import DataReceived, Event, HandshakeCompleted, Request, VerifyChain
@@ -48,6 +48,16 @@ class Connection(Driver):
     def question(self) -> Request | None:
         """The request that waits for answer(); None when there is none."""
         return self._question
+
+    @property
+    def config(self) -> Config:
+        """The configuration in use: that of the connection, or the one that on_client_hello chose."""
+        return self._hs.config
+
+    @property
+    def peer_closed(self) -> bool:
+        """True once the peer has sent close_notify: it will send no more data."""
+        return self._peer_closed
 
     @property
     def handshake(self) -> HandshakeCompleted | None:

@@ -267,6 +267,18 @@ class Driver:
                     self._wipe()
         self._sweep()
 
+    def abandon(self) -> None:
+        """The transport is gone: wipe all keys and secrets without a word. What the handshake agreed on can still be read."""
+        with self._writer.lock:
+            self._closed = self._peer_closed = True
+            self._question = None
+        if self._receiving.acquire(blocking=False):
+            try:
+                with self._writer.lock:
+                    self._wipe()
+            finally:
+                self._receiving.release()
+
     @property
     def _canceled(self) -> bool:
         """True once our side was closed in mid-handshake: nobody waits for its end any more."""
