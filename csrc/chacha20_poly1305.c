@@ -16,7 +16,7 @@ typedef uint32_t lanes;
 static const lanes lane_numbers = 0;
 #endif
 
-enum { BATCH = 64 * LANES };
+enum { BATCH = 64 * LANES, FRAME = 1024 };
 
 #include "chacha20_poly1305.h"
 
@@ -64,9 +64,6 @@ static size_t key_stream(const chacha_state *s, uint8_t stream[BATCH], const uin
         for (int k = 0; k < LANES; k++)
             tf_store32le(stream + 64 * k + 4 * i, words[k]);
     }
-    tf_wipe(x, sizeof x);
-    tf_wipe(start, sizeof start);
-    tf_wipe(words, sizeof words);
     (void)len;
     return BATCH;
 }
@@ -78,7 +75,6 @@ static void xor_batches(const chacha_state *s, uint8_t *out, const uint8_t *in, 
         key_stream(s, bytes, nonce, counter + (uint32_t)(i * LANES), BATCH);
         xor_bytes(out + BATCH * i, in + BATCH * i, bytes, BATCH);
     }
-    tf_wipe(bytes, sizeof bytes);
 }
 
 static void compute_tag(uint8_t tag[TF_TAG], const uint8_t poly_key[32], const uint8_t *aad, size_t aad_len, const uint8_t *text, size_t len)

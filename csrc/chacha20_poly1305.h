@@ -1,10 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The AEAD ChaCha20-Poly1305 (RFC 8439, 2.8) around the kernels of the file that includes this one: keys, the key stream's bookkeeping, seal and
- * open. That file has named BATCH, the bytes of key stream that its ChaCha20 makes in one go, and defines what is declared first here. */
+ * open. That file has named BATCH, the bytes of key stream that its ChaCha20 makes in one go, and FRAME, those that the compilers let it have on the
+ * stack, and defines what is declared first here. */
 #ifndef TF_CHACHA20_POLY1305_H
 #define TF_CHACHA20_POLY1305_H
 
 #include "poly1305.h"
+
+#if defined(__GNUC__) || defined(__clang__)
+#define UNROLL _Pragma("GCC unroll 16")
+/* Memory is read again after this: else what the rounds begin with is kept over them, on the stack. */
+#define RELOAD __asm__ __volatile__("" : : : "memory")
+#else
+#define UNROLL
+#define RELOAD ((void)0)
+#endif
 
 typedef struct {
     uint32_t words[12]; /* RFC 8439, 2.3: "expand 32-byte k" and the key; the counter and the nonce come behind */
@@ -66,9 +76,17 @@ static void stream_start(stream *k, const chacha_state *s, const uint8_t *nonce,
     k->used = 64;
 }
 
+/* What the kernels put on the stack for want of registers: this frame lies over theirs. */
+TF_NOINLINE static void clear_frame(void)
+{
+    uint8_t frame[FRAME];
+    tf_wipe(frame, sizeof frame);
+}
+
 static void stream_end(stream *k)
 {
     tf_wipe(k->bytes, k->most);
+    clear_frame();
 }
 
 /* Words first; the words of a text in place are read before they are written. */

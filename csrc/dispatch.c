@@ -17,6 +17,7 @@ static const tf_aead_impl *const aes_gcm[] = {
 static const tf_aead_impl *const chacha20_poly1305[] = {
 #if defined(TF_X86_64) && defined(TF_INT128)
     &tf_chacha20_poly1305_avx512,
+    &tf_chacha20_poly1305_avx2,
 #endif
     &tf_chacha20_poly1305_portable,
 };

@@ -328,7 +328,7 @@ extern const tf_sha256_impl tf_sha256_shani;
 extern const tf_mlkem768_impl tf_mlkem768_avx2;
 extern const tf_keccak_x4_impl tf_keccak_x4_avx2, tf_keccak_x4_avx512vl;
 #if defined(TF_INT128)
-extern const tf_aead_impl tf_chacha20_poly1305_avx512;
+extern const tf_aead_impl tf_chacha20_poly1305_avx2, tf_chacha20_poly1305_avx512;
 extern const tf_x25519_impl tf_x25519_ifma, tf_x25519_ifma512; /* their limbs are those of the portable 64-bit ones, which finish their work */
 #endif
 #endif

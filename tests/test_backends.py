@@ -55,12 +55,14 @@ lengths = st.one_of(st.integers(0, 1025), st.sampled_from([2047, 2048, 2049, 409
 
 # ---- Which one is chosen ----
 
+AVX2 = {CHACHA20_POLY1305: "chacha20_poly1305_avx2"}
 X86 = {
     0: {},
     lib.TF_CPU_AVX2: {},
     lib.TF_CPU_AVX2 | lib.TF_CPU_AVX512: {},
     lib.TF_CPU_AESNI: {AES_GCM: "aes_gcm_aesni"},
     lib.TF_CPU_SHANI: {SHA256: "sha256_shani"},
+    lib.TF_CPU_AVX2: AVX2,
     lib.TF_CPU_AVX512: {},
     lib.TF_CPU_IFMA: {},
     lib.TF_CPU_AVX512 | lib.TF_CPU_IFMA: {X25519: "x25519_ifma"},
@@ -70,12 +72,13 @@ X86 = {
         X25519: "x25519_ifma512",
         CHACHA20_POLY1305: "chacha20_poly1305_avx512",
     },
+    lib.TF_CPU_AVX2 | lib.TF_CPU_AVX512 | lib.TF_CPU_IFMA: {X25519: "x25519_ifma", **AVX2},
     lib.TF_CPU_AESNI | lib.TF_CPU_SHANI: {AES_GCM: "aes_gcm_aesni", SHA256: "sha256_shani"},
     # What processors have of the bits that vectors of AES need: no AVX-512, no VAES, a clock that 512-bit vectors lower; all.
     lib.TF_CPU_AESNI | lib.TF_CPU_VAES: {AES_GCM: "aes_gcm_aesni"},
-    lib.TF_CPU_AESNI | lib.TF_CPU_AVX2: {AES_GCM: "aes_gcm_aesni"},
-    lib.TF_CPU_AESNI | lib.TF_CPU_AVX2 | lib.TF_CPU_VAES: {AES_GCM: "aes_gcm_vaes256"},
-    lib.TF_CPU_AESNI | lib.TF_CPU_AVX2 | lib.TF_CPU_VAES | lib.TF_CPU_AVX512: {AES_GCM: "aes_gcm_vaes256"},
+    lib.TF_CPU_AESNI | lib.TF_CPU_AVX2: {AES_GCM: "aes_gcm_aesni", **AVX2},
+    lib.TF_CPU_AESNI | lib.TF_CPU_AVX2 | lib.TF_CPU_VAES: {AES_GCM: "aes_gcm_vaes256", **AVX2},
+    lib.TF_CPU_AESNI | lib.TF_CPU_AVX2 | lib.TF_CPU_VAES | lib.TF_CPU_AVX512: {AES_GCM: "aes_gcm_vaes256", **AVX2},
     lib.TF_CPU_AESNI | lib.TF_CPU_AVX512: {AES_GCM: "aes_gcm_aesni"},
     lib.TF_CPU_AESNI | lib.TF_CPU_AVX512 | lib.TF_CPU_ZMM: {AES_GCM: "aes_gcm_aesni"},
     lib.TF_CPU_AESNI | lib.TF_CPU_VAES | lib.TF_CPU_AVX512: {AES_GCM: "aes_gcm_aesni"},

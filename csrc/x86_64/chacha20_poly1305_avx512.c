@@ -9,29 +9,42 @@
 
 #include <immintrin.h>
 
-enum { VECTOR = 64, BATCH = 16 * 64 };
+#define KERNEL TF_TARGET("avx2,avx512f,avx512bw,avx512vl,avx512dq,avx512ifma")
 
-#include "../chacha20_poly1305.h"
+/* ---- ChaCha20 ---- */
 
-#define AVX512 TF_TARGET("avx2,avx512f,avx512bw,avx512vl,avx512dq,avx512ifma")
-#define UNROLL _Pragma("GCC unroll 16")
-/* Memory is read again after this: else what the rounds begin with is kept over them, on the stack. */
-#define RELOAD __asm__ __volatile__("" : : : "memory")
+enum { VECTOR = 64, BATCH = 16 * 64, FRAME = 768 };
 
-/* ---- Vectors ---- */
+typedef __m512i words;
+#define ADD32(a, b) _mm512_add_epi32(a, b)
+#define XOR(a, b) _mm512_xor_si512(a, b)
+#define ROTATE16(x) _mm512_rol_epi32(x, 16)
+#define ROTATE12(x) _mm512_rol_epi32(x, 12)
+#define ROTATE8(x) _mm512_rol_epi32(x, 8)
+#define ROTATE7(x) _mm512_rol_epi32(x, 7)
+#define SPREAD32(x) _mm512_set1_epi32((int)(x))
+#define COUNT32 _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0)
+#define IN_MEMORY(x) ((void)0)
 
-AVX512 TF_INLINE __m512i load4(const void *p)
+#include "../chacha20_words.h"
+
+KERNEL TF_INLINE __m512i load4(const void *p)
 {
     return _mm512_loadu_si512(p);
 }
 
-AVX512 TF_INLINE void store4(void *p, __m512i x)
+KERNEL TF_INLINE void store4(void *p, __m512i x)
 {
     _mm512_storeu_si512(p, x);
 }
 
-/* Four vectors, one block in each, of four with the same quarter of four blocks. */
-AVX512 TF_INLINE void blocks_of(__m512i out[4], __m512i a, __m512i b, __m512i c, __m512i d)
+KERNEL TF_INLINE __m512i four_times(const uint32_t *p)
+{
+    return _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)(const void *)p));
+}
+
+/* Four blocks, from vectors that each have the same quarter of them. */
+KERNEL TF_INLINE void blocks_of(__m512i out[4], __m512i a, __m512i b, __m512i c, __m512i d)
 {
     __m512i ab01 = _mm512_shuffle_i32x4(a, b, 0x44), cd01 = _mm512_shuffle_i32x4(c, d, 0x44);
     __m512i ab23 = _mm512_shuffle_i32x4(a, b, 0xEE), cd23 = _mm512_shuffle_i32x4(c, d, 0xEE);
@@ -41,111 +54,10 @@ AVX512 TF_INLINE void blocks_of(__m512i out[4], __m512i a, __m512i b, __m512i c,
     out[3] = _mm512_shuffle_i32x4(ab23, cd23, 0xDD);
 }
 
-/* ---- ChaCha20, the quarters of four blocks in a vector: the latency of one block ---- */
-
-/* Half a quarter round: with the rotations 16, 12 and then 8, 7 a whole one. */
-#define HALF_ROUND(a, b, c, d, first, second)                                                                                                        \
-    do {                                                                                                                                             \
-        a = _mm512_add_epi32(a, b);                                                                                                                  \
-        d = _mm512_rol_epi32(_mm512_xor_si512(d, a), first);                                                                                         \
-        c = _mm512_add_epi32(c, d);                                                                                                                  \
-        b = _mm512_rol_epi32(_mm512_xor_si512(b, c), second);                                                                                        \
-    } while (0)
-#define QUARTER_ROUND(a, b, c, d)                                                                                                                    \
-    do {                                                                                                                                             \
-        HALF_ROUND(a, b, c, d, 16, 12);                                                                                                              \
-        HALF_ROUND(a, b, c, d, 8, 7);                                                                                                                \
-    } while (0)
-
-/* The nonce is read as protection.c wrote it: 4 and 8 bytes. */
-AVX512 TF_INLINE __m128i counter_and_nonce(uint32_t counter, const uint8_t *nonce)
+/* x of chacha20_words as bytes, XOR those at in unless it is NULL. */
+KERNEL TF_INLINE void store_words(uint8_t *out, const uint8_t *in, __m512i x[16])
 {
-    return _mm_set_epi64x((long long)tf_load64le(nonce + 4), (long long)(counter | (uint64_t)tf_load32le(nonce) << 32));
-}
-
-/* 4 groups blocks; groups is a constant wherever this is expanded. */
-AVX512 TF_INLINE void few_blocks(const chacha_state *s, int groups, uint8_t *stream, const uint8_t *nonce, uint32_t counter)
-{
-    const __m512i a0 = _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)(const void *)s->words)),
-                  b0 = _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)(const void *)(s->words + 4))),
-                  c0 = _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)(const void *)(s->words + 8)));
-    __m512i a[2], b[2], c[2], d[2], d0[2];
-    for (int g = 0; g < groups; g++) {
-        d0[g] = _mm512_add_epi32(_mm512_broadcast_i32x4(counter_and_nonce(counter + 4 * (uint32_t)g, nonce)),
-                                 _mm512_set_epi32(0, 0, 0, 3, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 0));
-        a[g] = a0, b[g] = b0, c[g] = c0, d[g] = d0[g];
-    }
-    for (int round = 0; round < 10; round++) {
-        UNROLL for (int g = 0; g < groups; g++) QUARTER_ROUND(a[g], b[g], c[g], d[g]);
-        UNROLL for (int g = 0; g < groups; g++) /* diagonals become columns */
-        {
-            b[g] = _mm512_shuffle_epi32(b[g], (_MM_PERM_ENUM)0x39);
-            c[g] = _mm512_shuffle_epi32(c[g], (_MM_PERM_ENUM)0x4E);
-            d[g] = _mm512_shuffle_epi32(d[g], (_MM_PERM_ENUM)0x93);
-        }
-        UNROLL for (int g = 0; g < groups; g++) QUARTER_ROUND(a[g], b[g], c[g], d[g]);
-        UNROLL for (int g = 0; g < groups; g++)
-        {
-            b[g] = _mm512_shuffle_epi32(b[g], (_MM_PERM_ENUM)0x93);
-            c[g] = _mm512_shuffle_epi32(c[g], (_MM_PERM_ENUM)0x4E);
-            d[g] = _mm512_shuffle_epi32(d[g], (_MM_PERM_ENUM)0x39);
-        }
-    }
-    UNROLL for (int g = 0; g < groups; g++)
-    {
-        __m512i block[4];
-        blocks_of(block, _mm512_add_epi32(a[g], a0), _mm512_add_epi32(b[g], b0), _mm512_add_epi32(c[g], c0), _mm512_add_epi32(d[g], d0[g]));
-        UNROLL for (int i = 0; i < 4; i++) store4(stream + 4 * VECTOR * g + VECTOR * i, block[i]);
-    }
-}
-
-/* ---- ChaCha20, one word of 16 blocks in a vector: no shuffles in the rounds ---- */
-
-/* Four quarter rounds, the diagonals turned by `turn`, step by step: they keep the processor busy only together. */
-AVX512 TF_INLINE void four_quarters(__m512i x[16], int turn)
-{
-    UNROLL for (int half = 0; half < 2; half++)
-    {
-        UNROLL for (int i = 0; i < 4; i++)
-        {
-            __m512i *a = &x[i], *b = &x[4 + (i + turn) % 4], *d = &x[12 + (i + 3 * turn) % 4];
-            *a = _mm512_add_epi32(*a, *b);
-            *d = _mm512_xor_si512(*d, *a);
-            *d = half == 0 ? _mm512_rol_epi32(*d, 16) : _mm512_rol_epi32(*d, 8);
-        }
-        UNROLL for (int i = 0; i < 4; i++)
-        {
-            __m512i *b = &x[4 + (i + turn) % 4], *c = &x[8 + (i + 2 * turn) % 4], *d = &x[12 + (i + 3 * turn) % 4];
-            *c = _mm512_add_epi32(*c, *d);
-            *b = _mm512_xor_si512(*b, *c);
-            *b = half == 0 ? _mm512_rol_epi32(*b, 12) : _mm512_rol_epi32(*b, 7);
-        }
-    }
-}
-
-/* Word i of 16 blocks before the rounds. */
-AVX512 TF_INLINE __m512i first_word(const chacha_state *s, const uint8_t *nonce, uint32_t counter, int i)
-{
-    if (i < 12)
-        return _mm512_set1_epi32((int)s->words[i]);
-    if (i > 12)
-        return _mm512_set1_epi32((int)tf_load32le(nonce + 4 * (i - 13)));
-    return _mm512_add_epi32(_mm512_set1_epi32((int)counter), _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0));
-}
-
-AVX512 TF_INLINE void sixteen_blocks(const chacha_state *s, uint8_t *out, const uint8_t *in, const uint8_t *nonce, uint32_t counter)
-{
-    __m512i x[16];
-    UNROLL for (int i = 0; i < 16; i++) x[i] = first_word(s, nonce, counter, i);
-    RELOAD;
-    for (int round = 0; round < 10; round++) {
-        four_quarters(x, 0);
-        four_quarters(x, 1);
-    }
-    RELOAD;
-    UNROLL for (int i = 0; i < 16; i++) x[i] = _mm512_add_epi32(x[i], first_word(s, nonce, counter, i));
-
-    /* Four words of four blocks stand in the same places of four vectors: x[4 q + j] becomes quarter q of the blocks j, 4 + j, 8 + j, 12 + j. */
+    /* x[4 q + j] becomes quarter q of the blocks j, 4 + j, 8 + j, 12 + j. */
     UNROLL for (int q = 0; q < 16; q += 4)
     {
         __m512i low01 = _mm512_unpacklo_epi32(x[q], x[q + 1]), low23 = _mm512_unpacklo_epi32(x[q + 2], x[q + 3]);
@@ -162,128 +74,162 @@ AVX512 TF_INLINE void sixteen_blocks(const chacha_state *s, uint8_t *out, const 
         UNROLL for (int i = 0; i < 4; i++)
         {
             size_t at = VECTOR * (size_t)(4 * i + j);
-            store4(out + at, in == NULL ? block[i] : _mm512_xor_si512(block[i], load4(in + at)));
+            store4(out + at, in == NULL ? block[i] : XOR(block[i], load4(in + at)));
         }
     }
 }
 
-AVX512 TF_NOINLINE static size_t key_stream(const chacha_state *s, uint8_t stream[BATCH], const uint8_t *nonce, uint32_t counter, size_t len)
+#define QUARTER_ROUND(a, b, c, d)                                                                                                                    \
+    do {                                                                                                                                             \
+        a = ADD32(a, b);                                                                                                                             \
+        d = ROTATE16(XOR(d, a));                                                                                                                     \
+        c = ADD32(c, d);                                                                                                                             \
+        b = ROTATE12(XOR(b, c));                                                                                                                     \
+        a = ADD32(a, b);                                                                                                                             \
+        d = ROTATE8(XOR(d, a));                                                                                                                      \
+        c = ADD32(c, d);                                                                                                                             \
+        b = ROTATE7(XOR(b, c));                                                                                                                      \
+    } while (0)
+#define TURN(x, places) _mm512_shuffle_epi32(x, (_MM_PERM_ENUM)(places))
+
+/* 4 groups blocks (1 or 2 groups, a constant wherever this is expanded), a quarter of four blocks in a vector: done after the rounds of one block. */
+KERNEL TF_INLINE void few_blocks(const chacha_state *s, int groups, uint8_t *stream, const uint8_t *nonce, uint32_t counter)
 {
-    if (len <= 4 * 64) {
-        few_blocks(s, 1, stream, nonce, counter);
-        clear_vectors512();
-        return 4 * 64;
+    const __m512i a0 = four_times(s->words), b0 = four_times(s->words + 4), c0 = four_times(s->words + 8);
+    const __m128i last = _mm_set_epi64x((long long)tf_load64le(nonce + 4), (long long)(counter | (uint64_t)tf_load32le(nonce) << 32));
+    __m512i a[2], b[2], c[2], d[2], d0[2];
+    UNROLL for (int g = 0; g < groups; g++)
+    {
+        d0[g] = ADD32(_mm512_broadcast_i32x4(last), _mm512_set_epi32(0, 0, 0, 4 * g + 3, 0, 0, 0, 4 * g + 2, 0, 0, 0, 4 * g + 1, 0, 0, 0, 4 * g));
+        a[g] = a0, b[g] = b0, c[g] = c0, d[g] = d0[g];
     }
-    if (len <= 8 * 64) {
-        few_blocks(s, 2, stream, nonce, counter);
-        clear_vectors512();
-        return 8 * 64;
+    for (int round = 0; round < 10; round++) {
+        UNROLL for (int g = 0; g < groups; g++)
+        {
+            QUARTER_ROUND(a[g], b[g], c[g], d[g]);
+            b[g] = TURN(b[g], 0x39); /* diagonals become columns */
+            c[g] = TURN(c[g], 0x4E);
+            d[g] = TURN(d[g], 0x93);
+        }
+        UNROLL for (int g = 0; g < groups; g++)
+        {
+            QUARTER_ROUND(a[g], b[g], c[g], d[g]);
+            b[g] = TURN(b[g], 0x93);
+            c[g] = TURN(c[g], 0x4E);
+            d[g] = TURN(d[g], 0x39);
+        }
     }
-    sixteen_blocks(s, stream, NULL, nonce, counter);
-    clear_vectors512();
-    return BATCH;
+    UNROLL for (int g = 0; g < groups; g++)
+    {
+        __m512i block[4];
+        blocks_of(block, ADD32(a[g], a0), ADD32(b[g], b0), ADD32(c[g], c0), ADD32(d[g], d0[g]));
+        UNROLL for (int i = 0; i < 4; i++) store4(stream + VECTOR * (4 * g + i), block[i]);
+    }
 }
 
-AVX512 TF_NOINLINE static void xor_batches(const chacha_state *s, uint8_t *out, const uint8_t *in, const uint8_t *nonce, uint32_t counter,
+KERNEL TF_NOINLINE static size_t key_stream(const chacha_state *s, uint8_t stream[BATCH], const uint8_t *nonce, uint32_t counter, size_t len)
+{
+    size_t made = len <= 4 * 64 ? 4 * 64 : len <= 8 * 64 ? 8 * 64 : BATCH;
+    if (made == 4 * 64)
+        few_blocks(s, 1, stream, nonce, counter);
+    else if (made == 8 * 64)
+        few_blocks(s, 2, stream, nonce, counter);
+    else {
+        words x[16];
+        chacha20_words(x, s, nonce, counter);
+        store_words(stream, NULL, x);
+    }
+    clear_vectors512();
+    return made;
+}
+
+KERNEL TF_NOINLINE static void xor_batches(const chacha_state *s, uint8_t *out, const uint8_t *in, const uint8_t *nonce, uint32_t counter,
                                            size_t count)
 {
-    for (; count > 0; count--, out += BATCH, in += BATCH, counter += BATCH / 64)
-        sixteen_blocks(s, out, in, nonce, counter);
+    for (; count > 0; count--, out += BATCH, in += BATCH, counter += BATCH / 64) {
+        words x[16];
+        chacha20_words(x, s, nonce, counter);
+        store_words(out, in, x);
+    }
     clear_vectors512();
 }
 
-/* ---- Poly1305, eight lanes in limbs of 44, 44 and 42 bits ----
- * acc keeps a sum in each lane; it stands for the lanes' sum times r^8, ..., r^1, so eight more blocks are acc r^8 + blocks, and 16 are
- * acc r^16 + blocks r^8 + blocks. */
+/* ---- Poly1305: limbs of 44, 44 and 42 bits ---- */
 
-enum { LIMBS = 3, LANES = 8, POWERS = 2 * LANES };
+enum { LANES = 8, LIMBS = 3, LANES_PAY = 512, POLY_FRAME = 1280 };
 
-static const uint64_t M44 = 0xFFFFFFFFFFFu, M42 = 0x3FFFFFFFFFFu;
-
+typedef __m512i lanes;
 typedef struct {
     __m512i limb[LIMBS];
 } numbers;
 
-/* limb[i][n]: of r^(16 - n), so that eight that follow each other are falling powers; zeros behind r^1. */
-typedef struct {
-    uint64_t limb[LIMBS][POWERS + LANES];
-} falling_powers;
-
-/* Sums of low halves of products and of high halves, which weigh 2^52 times as much. */
+/* The low halves of 52-bit products, and the high halves, which weigh 2^52 times as much. */
 typedef struct {
     __m512i low[LIMBS], high[LIMBS];
 } products;
 
-AVX512 TF_INLINE products no_products(numbers addend)
+typedef struct {
+    __m512i limb[LIMBS], folded[LIMBS]; /* the second times 20, from 1 on */
+} factors;
+
+#include "../poly1305_lanes.h"
+
+KERNEL TF_INLINE lanes load_lanes(const uint64_t *p)
 {
-    products p;
-    for (int i = 0; i < LIMBS; i++) {
-        p.low[i] = addend.limb[i];
-        p.high[i] = _mm512_setzero_si512();
-    }
-    return p;
+    return load4(p);
 }
 
-/* The halves of a product of numbers below 2^52. */
-AVX512 TF_INLINE void multiply_add(products *p, int i, __m512i a, __m512i b)
+KERNEL TF_INLINE void store_lanes(uint64_t *p, lanes x)
 {
-    p->low[i] = _mm512_madd52lo_epu64(p->low[i], a, b);
-    p->high[i] = _mm512_madd52hi_epu64(p->high[i], a, b);
+    store4(p, x);
 }
 
-/* p += a r. The limbs of a and r are below 2^46, 20 r is below 2^51. */
-AVX512 TF_INLINE void add_product(products *p, numbers a, numbers r)
+KERNEL TF_INLINE lanes spread(uint64_t x)
 {
-    __m512i s[LIMBS];
-    for (int i = 1; i < LIMBS; i++)
-        s[i] = _mm512_add_epi64(_mm512_slli_epi64(r.limb[i], 4), _mm512_slli_epi64(r.limb[i], 2)); /* 20 r */
-    for (int i = 0; i < LIMBS; i++)
-        for (int j = 0; j < LIMBS; j++)
-            multiply_add(p, j, a.limb[i], j >= i ? r.limb[j - i] : s[LIMBS + j - i]);
+    return _mm512_set1_epi64((long long)x);
 }
 
-/* With at most two products in p and an addend below 2^46:
- *   low < 6 * 2^52 + 2^46 < 2^55, and high[0], high[1] < 6 * 2^(46 + 51 - 52) < 2^48, high[2] < 6 * 2^(46 + 46 - 52) < 2^43.
- * A high half weighs 2^8 in the next limb's unit, as limbs have 44 bits; that of limb 2 weighs 2^(88 + 52) = 2^10 2^130 = 5 * 2^10 modulo p.
- *   d0 = low[0] < 2^55, d1, d2 < 2^55 + 2^56 < 2^57; the carry out of d2 is below 2^15 + 2^53, five times that below 2^56,
- *   so limb 0 carries less than 2^12 + 1 once more into limb 1.
- * What comes out has limb 0 < 2^44, limb 1 < 2^44 + 2^11 + 2^13 and limb 2 < 2^42 + 2^13: with a block's limbs added all are below 2^46. */
-AVX512 TF_INLINE numbers reduce(products p)
+KERNEL TF_INLINE lanes in_first_lane(uint64_t x)
 {
-    const __m512i m44 = _mm512_set1_epi64((long long)M44), m42 = _mm512_set1_epi64((long long)M42);
-    __m512i d0 = p.low[0], d1 = _mm512_add_epi64(p.low[1], _mm512_slli_epi64(p.high[0], 8)),
-            d2 = _mm512_add_epi64(p.low[2], _mm512_slli_epi64(p.high[1], 8));
-    __m512i top = _mm512_add_epi64(_mm512_srli_epi64(d2, 42), _mm512_slli_epi64(p.high[2], 10));
-    numbers n;
-    n.limb[0] = _mm512_add_epi64(_mm512_and_si512(d0, m44), _mm512_add_epi64(top, _mm512_slli_epi64(top, 2)));
-    n.limb[1] = _mm512_add_epi64(_mm512_and_si512(d1, m44), _mm512_srli_epi64(d0, 44));
-    n.limb[2] = _mm512_add_epi64(_mm512_and_si512(d2, m42), _mm512_srli_epi64(d1, 44));
-    n.limb[1] = _mm512_add_epi64(n.limb[1], _mm512_srli_epi64(n.limb[0], 44));
-    n.limb[0] = _mm512_and_si512(n.limb[0], m44);
-    return n;
+    return _mm512_maskz_set1_epi64(1, (long long)x);
 }
 
-/* The limbs of eight 128-bit numbers, with their 2^128 in the lanes that `present` names. */
-AVX512 TF_INLINE numbers split(__m512i low, __m512i high, __mmask8 present)
+KERNEL TF_INLINE lanes add(lanes a, lanes b)
 {
-    const __m512i m44 = _mm512_set1_epi64((long long)M44);
-    numbers n;
-    n.limb[0] = _mm512_and_si512(low, m44);
-    n.limb[1] = _mm512_and_si512(_mm512_or_si512(_mm512_srli_epi64(low, 44), _mm512_slli_epi64(high, 20)), m44);
-    n.limb[2] = _mm512_or_si512(_mm512_srli_epi64(high, 24), _mm512_maskz_set1_epi64(present, (long long)1 << 40));
+    return _mm512_add_epi64(a, b);
+}
+
+KERNEL TF_INLINE void clear_vectors(void)
+{
+    clear_vectors512();
+}
+
+TF_INLINE void split_number(uint64_t limbs[LIMBS], uint64_t low, uint64_t high, uint64_t top)
+{
+    limbs[0] = low & M44;
+    limbs[1] = (low >> 44 | high << 20) & M44;
+    limbs[2] = high >> 24 | top << 40;
+}
+
+/* Blocks with their 2^128 in the lanes that `present` names. */
+KERNEL TF_INLINE numbers split(__m512i low, __m512i high, __mmask8 present)
+{
+    const __m512i m44 = spread(M44);
+    numbers n = {{_mm512_and_si512(low, m44), _mm512_and_si512(_mm512_or_si512(_mm512_srli_epi64(low, 44), _mm512_slli_epi64(high, 20)), m44),
+                  _mm512_or_si512(_mm512_srli_epi64(high, 24), _mm512_maskz_set1_epi64(present, (long long)1 << 40))}};
     return n;
 }
 
 /* The first or the second halves of eight blocks, in order. */
-AVX512 TF_INLINE __m512i halves(__m512i first, __m512i second, int which)
+KERNEL TF_INLINE __m512i halves(__m512i first, __m512i second, int which)
 {
     return _mm512_permutex2var_epi64(first, _mm512_set_epi64(14 + which, 12 + which, 10 + which, 8 + which, 6 + which, 4 + which, 2 + which, which),
                                      second);
 }
 
-AVX512 TF_INLINE numbers load_blocks(const uint8_t *p)
+KERNEL TF_INLINE numbers load_blocks(const uint8_t *text)
 {
-    __m512i first = load4(p), second = load4(p + VECTOR);
+    __m512i first = load4(text), second = load4(text + VECTOR);
     return split(halves(first, second, 0), halves(first, second, 1), 0xFF);
 }
 
@@ -293,161 +239,71 @@ TF_INLINE __mmask64 first_bytes(size_t n)
     return n == 0 ? 0 : ~(uint64_t)0 >> (VECTOR - n);
 }
 
-/* len <= 128 bytes and zeros behind. */
-AVX512 TF_INLINE void load_last(__m512i *low, __m512i *high, const uint8_t *p, size_t len)
+KERNEL TF_INLINE numbers load_last(const uint8_t *text, size_t len, size_t n, uint64_t aad_len, uint64_t text_len)
 {
-    size_t in_first = len < VECTOR ? len : VECTOR;
-    __m512i first = _mm512_maskz_loadu_epi8(first_bytes(in_first), p), second = _mm512_setzero_si512();
+    __m512i first = _mm512_maskz_loadu_epi8(first_bytes(len < VECTOR ? len : VECTOR), text), second = _mm512_setzero_si512();
     if (len > VECTOR)
-        second = _mm512_maskz_loadu_epi8(first_bytes(len - VECTOR), p + VECTOR);
-    *low = halves(first, second, 0);
-    *high = halves(first, second, 1);
+        second = _mm512_maskz_loadu_epi8(first_bytes(len - VECTOR), text + VECTOR);
+    __m512i low = halves(first, second, 0), high = halves(first, second, 1);
+    if (n == 0)
+        return split(low, high, 0xFF);
+    const __mmask8 lengths = (__mmask8)(1u << (n - 1));
+    return split(_mm512_mask_set1_epi64(low, lengths, (long long)aad_len), _mm512_mask_set1_epi64(high, lengths, (long long)text_len),
+                 (__mmask8)((1u << n) - 1));
 }
 
-/* r^16 in all lanes (n = 16), or another power. */
-AVX512 TF_INLINE numbers same_power(const falling_powers *t, int n)
+KERNEL TF_INLINE products start_products(numbers addend)
 {
-    numbers r;
-    for (int i = 0; i < LIMBS; i++)
-        r.limb[i] = _mm512_set1_epi64((long long)t->limb[i][POWERS - n]);
-    return r;
+    products p;
+    UNROLL for (int i = 0; i < LIMBS; i++)
+    {
+        p.low[i] = addend.limb[i];
+        p.high[i] = _mm512_setzero_si512();
+    }
+    return p;
 }
 
-/* r^n, r^(n-1), ... in the lanes, zero for r^0 and below. */
-AVX512 TF_INLINE numbers powers_from(const falling_powers *t, size_t n)
+KERNEL TF_INLINE factors factors_of(numbers r)
 {
-    numbers r;
-    for (int i = 0; i < LIMBS; i++)
-        r.limb[i] = load4(&t->limb[i][POWERS - n]);
-    return r;
+    factors f;
+    UNROLL for (int i = 0; i < LIMBS; i++) f.limb[i] = r.limb[i];
+    UNROLL for (int i = 1; i < LIMBS; i++) f.folded[i] = add(_mm512_slli_epi64(r.limb[i], 4), _mm512_slli_epi64(r.limb[i], 2)); /* 20 r */
+    return f;
 }
 
-/* What a number of three words up to 2^131 has in limbs. */
-TF_INLINE void limbs_of(uint64_t limbs[LIMBS], uint64_t low, uint64_t high, uint64_t top)
+/* The limbs of a and r are below 2^46, 20 r is below 2^51: all operands have 52 bits. */
+KERNEL TF_INLINE void add_product(products *p, numbers a, const factors *r)
 {
-    limbs[0] = low & M44;
-    limbs[1] = (low >> 44 | high << 20) & M44;
-    limbs[2] = high >> 24 | top << 40;
+    UNROLL for (int i = 0; i < LIMBS; i++) UNROLL for (int j = 0; j < LIMBS; j++)
+    {
+        __m512i factor = j >= i ? r->limb[j - i] : r->folded[LIMBS + j - i];
+        p->low[j] = _mm512_madd52lo_epu64(p->low[j], a.limb[i], factor);
+        p->high[j] = _mm512_madd52hi_epu64(p->high[j], a.limb[i], factor);
+    }
 }
 
-/* n = the sum of d's limbs, carried: limb 0 < 2^44, limb 1 < 2^44 + 2^17, limb 2 < 2^42, if every d < 2^100: then the carry out of d2 is below
- * 2^58 + 1, and with five times that limb 0 carries less than 2^17 into limb 1. */
-TF_INLINE void carry(uint64_t n[LIMBS], tf_uint128 d[LIMBS])
+/* With at most two products in p and an addend below 2^46:
+ *   low < 6 * 2^52 + 2^46 < 2^55, and high[0], high[1] < 6 * 2^(46 + 51 - 52) < 2^48, high[2] < 6 * 2^(46 + 46 - 52) < 2^43.
+ * A high half weighs 2^8 in the next limb's unit, as limbs have 44 bits; that of limb 2 weighs 2^(88 + 52) = 2^10 2^130 = 5 * 2^10 modulo p.
+ *   d0 = low[0] < 2^55, d1, d2 < 2^55 + 2^56 < 2^57; the carry out of d2 is below 2^15 + 2^53, five times that below 2^56,
+ *   so limb 0 carries at most 2^12 once more into limb 1.
+ * What comes out has limb 0 < 2^44, limb 1 < 2^44 + 2^13 and limb 2 < 2^42 + 2^13: with a block's limbs added all are below 2^46. */
+KERNEL TF_INLINE numbers reduce(products p)
 {
-    d[1] += (uint64_t)(d[0] >> 44);
-    d[2] += (uint64_t)(d[1] >> 44);
-    n[0] = ((uint64_t)d[0] & M44) + 5 * (uint64_t)(d[2] >> 42);
-    n[1] = ((uint64_t)d[1] & M44) + (n[0] >> 44);
-    n[0] &= M44;
-    n[2] = (uint64_t)d[2] & M42;
-}
-
-/* Limbs below 2^45, so 20 b < 2^50, and each d < 3 * 2^95. */
-TF_INLINE void multiply(uint64_t n[LIMBS], const uint64_t a[LIMBS], const uint64_t b[LIMBS])
-{
-    const uint64_t s1 = 20 * b[1], s2 = 20 * b[2];
-    tf_uint128 d[LIMBS] = {(tf_uint128)a[0] * b[0] + (tf_uint128)a[1] * s2 + (tf_uint128)a[2] * s1,
-                           (tf_uint128)a[0] * b[1] + (tf_uint128)a[1] * b[0] + (tf_uint128)a[2] * s2,
-                           (tf_uint128)a[0] * b[2] + (tf_uint128)a[1] * b[1] + (tf_uint128)a[2] * b[0]};
-    carry(n, d);
-}
-
-AVX512 TF_INLINE numbers zeros(void)
-{
-    numbers n = {{_mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512()}};
+    const __m512i m44 = spread(M44), m42 = spread(M42);
+    __m512i d0 = p.low[0], d1 = add(p.low[1], _mm512_slli_epi64(p.high[0], 8)), d2 = add(p.low[2], _mm512_slli_epi64(p.high[1], 8));
+    __m512i top = add(_mm512_srli_epi64(d2, 42), _mm512_slli_epi64(p.high[2], 10));
+    __m512i n0 = add(_mm512_and_si512(d0, m44), add(top, _mm512_slli_epi64(top, 2)));
+    __m512i n1 = add(_mm512_and_si512(d1, m44), _mm512_srli_epi64(d0, 44)), n2 = add(_mm512_and_si512(d2, m42), _mm512_srli_epi64(d1, 44));
+    numbers n = {{_mm512_and_si512(n0, m44), add(n1, _mm512_srli_epi64(n0, 44)), n2}};
     return n;
 }
 
-AVX512 TF_INLINE void make_powers(falling_powers *t, const poly1305 *p)
+/* Eight limbs of 46 bits make 49. */
+KERNEL TF_INLINE void fold(poly1305 *p, numbers n)
 {
-    uint64_t power[LANES + 1][LIMBS];
-    limbs_of(power[1], p->r[0], p->r[1], 0);
-    UNROLL for (int n = 2; n <= LANES; n++) multiply(power[n], power[n / 2], power[n - n / 2]);
-    UNROLL for (int i = 0; i < LIMBS; i++)
-    {
-        UNROLL for (int n = 1; n <= LANES; n++) t->limb[i][POWERS - n] = power[n][i];
-        store4(&t->limb[i][POWERS], _mm512_setzero_si512());
-    }
-    products d = no_products(zeros());
-    add_product(&d, powers_from(t, LANES), same_power(t, LANES));
-    numbers high = reduce(d);
-    for (int i = 0; i < LIMBS; i++)
-        store4(t->limb[i], high.limb[i]);
-    tf_wipe(power, sizeof power);
-}
-
-/* p->h = the lanes' sum: limbs below 2^46, so sums below 2^49. In words again: h2 is what stands above 2^128, at most 4. */
-AVX512 TF_INLINE void fold(poly1305 *p, numbers n)
-{
-    uint64_t limbs[LIMBS];
-    tf_uint128 d[LIMBS];
-    for (int i = 0; i < LIMBS; i++)
-        d[i] = (uint64_t)_mm512_reduce_add_epi64(n.limb[i]);
-    carry(limbs, d);
-    tf_uint128 sum = limbs[0] + ((tf_uint128)limbs[1] << 44);
-    p->h[0] = (uint64_t)sum;
-    sum = (sum >> 64) + ((tf_uint128)limbs[2] << 24);
-    p->h[1] = (uint64_t)sum;
-    p->h[2] = (uint64_t)(sum >> 64);
-}
-
-/* Adds the text, filled up to whole blocks, and the block of the lengths to p->h; len >= 128. */
-AVX512 TF_NOINLINE static void poly_add_text(poly1305 *p, const uint8_t *text, size_t len, uint64_t aad_len)
-{
-    falling_powers t;
-    uint64_t before[LIMBS];
-    make_powers(&t, p);
-    limbs_of(before, p->h[0], p->h[1], p->h[2]);
-    const numbers r16 = same_power(&t, 16), r8 = same_power(&t, 8);
-    const uint64_t text_len = len;
-    numbers acc = load_blocks(text);
-    for (int i = 0; i < LIMBS; i++) /* what was before goes with the first block */
-        acc.limb[i] = _mm512_mask_add_epi64(acc.limb[i], 1, acc.limb[i], _mm512_set1_epi64((long long)before[i]));
-    for (len -= 128, text += 128; len >= 256; len -= 256, text += 256) {
-        products d = no_products(load_blocks(text + 128));
-        add_product(&d, load_blocks(text), r8);
-        add_product(&d, acc, r16);
-        acc = reduce(d);
-    }
-
-    __m512i low, high;
-    while (len > 112) { /* eight blocks, the last perhaps partial */
-        size_t n = len < 128 ? len : 128;
-        load_last(&low, &high, text, n);
-        products d = no_products(split(low, high, 0xFF));
-        add_product(&d, acc, r8);
-        acc = reduce(d);
-        text += n;
-        len -= n;
-    }
-
-    /* Up to seven blocks, and the lengths behind them: n blocks, which leave acc the powers from r^(8 + n) on. */
-    size_t n = (len + 15) / 16 + 1;
-    load_last(&low, &high, text, len);
-    low = _mm512_mask_set1_epi64(low, (__mmask8)(1u << (n - 1)), (long long)aad_len);
-    high = _mm512_mask_set1_epi64(high, (__mmask8)(1u << (n - 1)), (long long)text_len);
-    products d = no_products(zeros());
-    add_product(&d, split(low, high, (__mmask8)((1u << n) - 1)), powers_from(&t, n));
-    add_product(&d, acc, powers_from(&t, LANES + n));
-    fold(p, reduce(d));
-    for (size_t at = 0; at < sizeof t; at += VECTOR)
-        store4((uint8_t *)&t + at, _mm512_setzero_si512());
-    RELOAD;
-    clear_vectors512();
-}
-
-static void compute_tag(uint8_t tag[TF_TAG], const uint8_t poly_key[32], const uint8_t *aad, size_t aad_len, const uint8_t *text, size_t len)
-{
-    enum { POWERS_PAY = 512 };
-    if (len < POWERS_PAY) {
-        compute_short_tag(tag, poly_key, aad, aad_len, text, len);
-        return;
-    }
-    poly1305 p;
-    poly_start(&p, poly_key);
-    poly_add(&p, aad, aad_len);
-    poly_add_text(&p, text, len, aad_len);
-    poly_tag(&p, tag);
+    words_of44(p->h, carry44((uint64_t)_mm512_reduce_add_epi64(n.limb[0]), (uint64_t)_mm512_reduce_add_epi64(n.limb[1]),
+                             (uint64_t)_mm512_reduce_add_epi64(n.limb[2])));
 }
 
 const tf_aead_impl tf_chacha20_poly1305_avx512 = {"chacha20_poly1305_avx512", TF_CPU_AVX512 | TF_CPU_IFMA | TF_CPU_ZMM, set_key, seal, open};

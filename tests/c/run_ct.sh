@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Constant time, shown by running: the ct_*.c programs mark secrets as uninitialised memory, and valgrind memcheck (gcc, -O1 to -O3: the portable code
-# and AES-NI) or MemorySanitizer (clang: SHA-NI, AES-NI, VAES and IFMA; valgrind hides SHA-NI and AVX-512) reports every branch and every address that
+# Constant time, shown by running: the ct_*.c programs mark secrets as uninitialised memory, and valgrind memcheck (gcc, -O1 to -O3: the portable code,
+# AES-NI and AVX2) or MemorySanitizer (clang: SHA-NI, AES-NI, VAES and IFMA; valgrind hides SHA-NI and AVX-512) reports every branch and every address that
 # depends on one. Planted leaks must be caught, plain and behind every primitive: else the harness is blind and the run fails. One line a program.
 set -u
 cd "$(dirname "$0")/../.."
@@ -10,7 +10,7 @@ GCC=${CT_GCC:-gcc}
 CLANG=${CT_CLANG:-$(command -v clang-16 || command -v clang || echo clang-16)}
 FOUND=9 # the exit status of both tools when they have something to report
 PORTABLE=0 AESNI=1 SHANI=2 BOTH=3 IFMA=60 VAES256=15 VAES512=b1 # TF_CPU_* masks in hexadecimal
-IFMA512=e0 CHACHA512=e0
+IFMA512=e0 CHACHA256=4 CHACHA512=e0
 PROGRAMS="ct_aead ct_hash_kdf ct_x25519 ct_mlkem768 ct_ticket ct_record"
 PRIMITIVES="aes_gcm aes_gcm_tag chacha20_poly1305 chacha20_poly1305_tag sha256 sha512 x25519 x25519_base mlkem768_ntt keccak_x4"
 failures=0
@@ -99,6 +99,9 @@ for level in 1 2 3; do
             check 0 "$program, valgrind, gcc -O$level, CPU mask $mask" $memcheck "$OUT/valgrind-O$level/$program" "$mask"
         done
     done
+    for program in ct_aead ct_record ct_ticket; do
+        check 0 "$program, valgrind, gcc -O$level, CPU mask $CHACHA256" $memcheck "$OUT/valgrind-O$level/$program" "$CHACHA256"
+    done
     planted "planted leak, valgrind, gcc -O$level" none $memcheck "$OUT/valgrind-O$level/ct_leaky" $PORTABLE
     # SHA-NI: none left, another block, another 16 rounds. X25519: another byte, another bit.
     check 0 "SHA-NI as gcc -O$level compiled it: no index, no branch but the loops" \
@@ -126,6 +129,9 @@ for primitive in $PRIMITIVES; do
 done
 for primitive in aes_gcm aes_gcm_tag; do
     planted "planted leak, valgrind, gcc -O2, CPU mask $AESNI" "$primitive" $memcheck "$OUT/valgrind-O2/ct_leaky" $AESNI
+done
+for primitive in chacha20_poly1305 chacha20_poly1305_tag chacha20_poly1305_long chacha20_poly1305_long_tag; do
+    planted "planted leak, valgrind, gcc -O2, CPU mask $CHACHA256" "$primitive" $memcheck "$OUT/valgrind-O2/ct_leaky" $CHACHA256
 done
 
 # Secrets are passed to functions by value: that is no leak, so MemorySanitizer's check of parameters is off.

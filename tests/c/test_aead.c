@@ -278,7 +278,8 @@ static void check_dispatch_chacha(void)
 {
 #if defined(TF_X86_64) && defined(TF_INT128)
     const uint32_t avx512 = TF_CPU_AVX512 | TF_CPU_IFMA | TF_CPU_ZMM, all = tf_cpu_features();
-    const char *next = "chacha20_poly1305_portable", *best = (all & avx512) == avx512 ? "chacha20_poly1305_avx512" : next;
+    const char *next = (all & TF_CPU_AVX2) != 0 ? "chacha20_poly1305_avx2" : "chacha20_poly1305_portable",
+               *best = (all & avx512) == avx512 ? "chacha20_poly1305_avx512" : next;
     CHECK(strcmp(tf_implementation(TF_PRIMITIVE_CHACHA20_POLY1305), best) == 0);
     for (uint32_t bit = TF_CPU_AVX512; bit <= TF_CPU_ZMM; bit <<= 1) {
         tf_cpu_limit(~bit);
