@@ -9,6 +9,13 @@
 #if defined(TF_AARCH64) && defined(__linux__)
 #include <sys/auxv.h>
 #endif
+#if defined(TF_AARCH64) && defined(__APPLE__)
+#include <sys/sysctl.h>
+#endif
+#if defined(TF_AARCH64) && defined(_WIN32)
+#define WIN32_LEAN_AND_MEAN
+#include <windows.h>
+#endif
 
 #define BIT(n) ((uint32_t)1 << (n))
 
@@ -112,10 +119,38 @@ static uint32_t probe(void)
 
 #elif defined(TF_AARCH64) && defined(__APPLE__)
 
-/* Every 64-bit processor that runs macOS has these. */
+/* macOS 11 does not know the names yet; it runs on the M1 alone, which has all of these. */
+static int has(const char *name)
+{
+    int value = 0;
+    size_t len = sizeof value;
+    return sysctlbyname(name, &value, &len, NULL, 0) != 0 || value != 0;
+}
+
 static uint32_t probe(void)
 {
-    return TF_CPU_ARM_AES | TF_CPU_ARM_SHA2 | TF_CPU_ARM_SHA512;
+    uint32_t bits = 0;
+    if (has("hw.optional.arm.FEAT_AES") && has("hw.optional.arm.FEAT_PMULL"))
+        bits |= TF_CPU_ARM_AES;
+    if (has("hw.optional.arm.FEAT_SHA256"))
+        bits |= TF_CPU_ARM_SHA2;
+    if (has("hw.optional.arm.FEAT_SHA512"))
+        bits |= TF_CPU_ARM_SHA512;
+    return bits;
+}
+
+#elif defined(TF_AARCH64) && defined(_WIN32)
+
+static uint32_t probe(void)
+{
+    uint32_t bits = 0;
+    if (IsProcessorFeaturePresent(PF_ARM_V8_CRYPTO_INSTRUCTIONS_AVAILABLE)) /* AES, PMULL, SHA-1 and SHA-256 together */
+        bits |= TF_CPU_ARM_AES | TF_CPU_ARM_SHA2;
+#if defined(PF_ARM_SHA512_INSTRUCTIONS_AVAILABLE) /* younger SDKs */
+    if (IsProcessorFeaturePresent(PF_ARM_SHA512_INSTRUCTIONS_AVAILABLE))
+        bits |= TF_CPU_ARM_SHA512;
+#endif
+    return bits;
 }
 
 #else

@@ -7,9 +7,12 @@
 
 static const tf_aead_impl *const aes_gcm[] = {
 #if defined(TF_X86_64)
-    &tf_aes_gcm_vaes512,
-    &tf_aes_gcm_vaes256,
-    &tf_aes_gcm_aesni,
+    &tf_aes_gcm_vaes512, /* four blocks in a register */
+    &tf_aes_gcm_vaes256, /* two */
+    &tf_aes_gcm_aesni,   /* one */
+#endif
+#if defined(TF_ARMV8)
+    &tf_aes_gcm_armv8,
 #endif
     &tf_aes_gcm_portable,
 };
@@ -26,10 +29,16 @@ static const tf_sha256_impl *const sha256[] = {
 #if defined(TF_X86_64)
     &tf_sha256_shani,
 #endif
+#if defined(TF_ARMV8)
+    &tf_sha256_armv8,
+#endif
     &tf_sha256_portable,
 };
 
 static const tf_sha512_impl *const sha512[] = {
+#if defined(TF_ARMV8)
+    &tf_sha512_armv8,
+#endif
     &tf_sha512_portable,
 };
 

@@ -11,6 +11,9 @@
 #define TF_X86_64 1
 #elif defined(__aarch64__) || defined(_M_ARM64)
 #define TF_AARCH64 1
+#if (defined(__GNUC__) || defined(__clang__)) && !defined(__AARCH64EB__)
+#define TF_ARMV8 1 /* csrc/aarch64 is for compilers that have GNU C's assembly, and for the usual byte order */
+#endif
 #endif
 
 #if defined(__GNUC__) || defined(__clang__)
@@ -242,6 +245,7 @@ typedef struct {
 } tf_sha512_impl;
 
 extern const uint32_t tf_sha256_k[64]; /* sha256.c: the round constants, for every implementation */
+extern const uint64_t tf_sha512_k[80]; /* sha512.c: the same */
 
 /* ---- X25519 implementations ---- */
 
@@ -322,6 +326,11 @@ extern const tf_sha512_impl tf_sha512_portable;
 extern const tf_x25519_impl tf_x25519_portable; /* 64-bit limbs where the compiler has __int128, else 32-bit limbs */
 extern const tf_mlkem768_impl tf_mlkem768_portable;
 extern const tf_keccak_x4_impl tf_keccak_x4_portable;
+#if defined(TF_ARMV8)
+extern const tf_aead_impl tf_aes_gcm_armv8;
+extern const tf_sha256_impl tf_sha256_armv8;
+extern const tf_sha512_impl tf_sha512_armv8;
+#endif
 #if defined(TF_X86_64)
 extern const tf_aead_impl tf_aes_gcm_aesni, tf_aes_gcm_vaes256, tf_aes_gcm_vaes512;
 extern const tf_sha256_impl tf_sha256_shani;

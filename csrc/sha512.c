@@ -4,7 +4,7 @@
 #include "internal.h"
 
 /* FIPS 180-4, 4.2.3: the first 64 bits of the fractional parts of the cube roots of the first 80 primes. */
-static const uint64_t sha512_k[80] = {
+const uint64_t tf_sha512_k[80] = {
     0x428a2f98d728ae22, 0x7137449123ef65cd, 0xb5c0fbcfec4d3b2f, 0xe9b5dba58189dbbc, 0x3956c25bf348b538, 0x59f111f1b605d019, 0x923f82a4af194f9b,
     0xab1c5ed5da6d8118, 0xd807aa98a3030242, 0x12835b0145706fbe, 0x243185be4ee4b28c, 0x550c7dc3d5ffb4e2, 0x72be5d74f27b896f, 0x80deb1fe3b1696b1,
     0x9bdc06a725c71235, 0xc19bf174cf692694, 0xe49b69c19ef14ad2, 0xefbe4786384f25e3, 0x0fc19dc68b8cd5b5, 0x240ca1cc77ac9c65, 0x2de92c6f592b0275,
@@ -65,11 +65,11 @@ static void compress(uint64_t state[8], const uint8_t *blocks, size_t count)
         memcpy(s, state, sizeof s);
         for (int i = 0; i < 16; i++)
             w[i] = tf_load64be(blocks + 8 * i);
-        eight_steps(s, w, sha512_k, 0, 1);
-        eight_steps(s, w, sha512_k, 8, 1);
+        eight_steps(s, w, tf_sha512_k, 0, 1);
+        eight_steps(s, w, tf_sha512_k, 8, 1);
         for (int t = 16; t < 80; t += 16) {
-            eight_steps(s, w, sha512_k + t, 0, 0);
-            eight_steps(s, w, sha512_k + t, 8, 0);
+            eight_steps(s, w, tf_sha512_k + t, 0, 0);
+            eight_steps(s, w, tf_sha512_k + t, 8, 0);
         }
         for (int i = 0; i < 8; i++)
             state[i] += s[i];

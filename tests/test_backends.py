@@ -83,6 +83,13 @@ X86 = {
     lib.TF_CPU_AESNI | lib.TF_CPU_VAES | lib.TF_CPU_AVX512: {AES_GCM: "aes_gcm_aesni"},
     lib.TF_CPU_AESNI | lib.TF_CPU_VAES | lib.TF_CPU_AVX512 | lib.TF_CPU_ZMM: {AES_GCM: "aes_gcm_vaes512"},
 }
+ARM = {
+    lib.TF_CPU_ARM_AES: {AES_GCM: "aes_gcm_armv8"},
+    lib.TF_CPU_ARM_SHA2: {SHA256: "sha256_armv8"},
+    lib.TF_CPU_ARM_AES | lib.TF_CPU_ARM_SHA2: {AES_GCM: "aes_gcm_armv8", SHA256: "sha256_armv8"},
+    lib.TF_CPU_ARM_SHA512: {SHA512: "sha512_armv8"},
+}
+SELECTED = X86 | ARM
 PORTABLE_NAMES = {
     AES_GCM: "aes_gcm_portable",
     CHACHA20_POLY1305: "chacha20_poly1305_portable",
@@ -104,18 +111,18 @@ def mlkem(bits: int) -> dict[int, str]:
     return found
 
 
-@pytest.mark.parametrize("mask", X86)
+@pytest.mark.parametrize("mask", SELECTED)
 def test_each_mask_selects_its_implementations(mask: int) -> None:
     """A mask that names bits this processor lacks selects what is left."""
     with backends.cpu(ALL_BITS):
         present = mask & lib.tf_cpu_features()
-    assert present in X86
-    expected = {**PORTABLE_NAMES, **X86[present], **mlkem(present)}
+    assert present in SELECTED
+    expected = {**PORTABLE_NAMES, **SELECTED[present], **mlkem(present)}
     with backends.cpu(mask):
         assert lib.tf_cpu_features() == present
         assert {primitive: backends.implementation(primitive) for primitive in PRIMITIVES} == expected
         assert sorted(crypto.implementations().values()) == sorted(expected.values())
-        assert crypto.has_aes() == bool(present & lib.TF_CPU_AESNI)
+        assert crypto.has_aes() == bool(present & (lib.TF_CPU_AESNI | lib.TF_CPU_ARM_AES))
     assert lib.tf_implementation(len(PRIMITIVES)) == ffi.NULL
 
 

@@ -63,7 +63,7 @@ static const vector vectors[] = {
 };
 
 /* Every set of CPU bits that some table row asks for, from none to all. */
-static const uint32_t masks[] = {0, TF_CPU_AESNI, TF_CPU_AESNI | TF_CPU_AVX2 | TF_CPU_VAES, ~(uint32_t)0};
+static const uint32_t masks[] = {0, TF_CPU_AESNI | TF_CPU_ARM_AES, TF_CPU_AESNI | TF_CPU_AVX2 | TF_CPU_VAES, ~(uint32_t)0};
 
 static void check_vector(const vector *v)
 {

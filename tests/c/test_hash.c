@@ -86,32 +86,43 @@ static void test_cuts(int hash)
 }
 
 /* The implementation of each mask against the portable one, at every length and eight alignments. */
-static void test_implementations(void)
+static void test_implementations(int hash)
 {
-    static const uint32_t masks[] = {TF_CPU_SHANI | TF_CPU_ARM_SHA2, ~(uint32_t)0};
-    uint8_t message[1108], portable[32], out[32];
+    static const uint32_t masks[] = {TF_CPU_SHANI | TF_CPU_ARM_SHA2, TF_CPU_AVX2 | TF_CPU_BMI2 | TF_CPU_ARM_SHA512, ~(uint32_t)0};
+    uint8_t message[1108], portable[TF_HASH_MAX], out[TF_HASH_MAX];
     check_noise(message, sizeof message, 4);
     for (size_t m = 0; m < sizeof masks / sizeof *masks; m++)
         for (size_t n = 0; n <= 1100; n++) {
             tf_cpu_limit(0);
-            CHECK(tf_hash_once(TF_SHA256, portable, message + n % 8, n) == TF_OK);
+            CHECK(tf_hash_once(hash, portable, message + n % 8, n) == TF_OK);
             tf_cpu_limit(masks[m]);
-            CHECK(tf_hash_once(TF_SHA256, out, message + n % 8, n) == TF_OK);
-            CHECK(memcmp(out, portable, sizeof out) == 0);
+            CHECK(tf_hash_once(hash, out, message + n % 8, n) == TF_OK);
+            CHECK(memcmp(out, portable, tf_hash_length(hash)) == 0);
         }
     tf_cpu_limit(~(uint32_t)0);
+}
+
+static int selected(int primitive, const char *name)
+{
+    return strcmp(tf_implementation(primitive), name) == 0;
 }
 
 /* Which implementation a mask selects. */
 static void test_dispatch(void)
 {
-    CHECK(strcmp(tf_implementation(TF_PRIMITIVE_SHA512), "sha512_portable") == 0);
     tf_cpu_limit(~(uint32_t)0);
     if (tf_cpu_features() & TF_CPU_SHANI)
-        CHECK(strcmp(tf_implementation(TF_PRIMITIVE_SHA256), "sha256_shani") == 0);
-    tf_cpu_limit(~(uint32_t)TF_CPU_SHANI);
-    CHECK(strcmp(tf_implementation(TF_PRIMITIVE_SHA256), "sha256_portable") == 0);
+        CHECK(selected(TF_PRIMITIVE_SHA256, "sha256_shani"));
+    if (tf_cpu_features() & TF_CPU_ARM_SHA2)
+        CHECK(selected(TF_PRIMITIVE_SHA256, "sha256_armv8"));
+    if (tf_cpu_features() & TF_CPU_ARM_SHA512)
+        CHECK(selected(TF_PRIMITIVE_SHA512, "sha512_armv8"));
+    tf_cpu_limit(~(uint32_t)(TF_CPU_SHANI | TF_CPU_ARM_SHA2));
+    CHECK(selected(TF_PRIMITIVE_SHA256, "sha256_portable"));
+    tf_cpu_limit(~(uint32_t)(TF_CPU_AVX2 | TF_CPU_ARM_SHA512));
+    CHECK(selected(TF_PRIMITIVE_SHA512, "sha512_portable"));
     tf_cpu_limit(~(uint32_t)0);
+    printf("%s %s %s\n", tf_implementation(TF_PRIMITIVE_AES_GCM), tf_implementation(TF_PRIMITIVE_SHA256), tf_implementation(TF_PRIMITIVE_SHA512));
 }
 
 static void test_misuse(void)
@@ -141,7 +152,8 @@ int main(void)
             test_cuts(all[i].hash);
         }
     }
-    test_implementations();
+    for (int hash = TF_SHA256; hash <= TF_SHA512; hash++)
+        test_implementations(hash);
     test_dispatch();
     test_misuse();
     return check_done();
