@@ -13,8 +13,8 @@ from typing import Any
 from cryptography import x509
 from cryptography.exceptions import InternalError as OpenSSLError
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import pkcs12
 from cryptography.x509 import ocsp
@@ -282,11 +282,12 @@ def _parse_key(data: bytes, password: bytes | None, origin: str, *, der: bool = 
     load = serialization.load_der_private_key if der else serialization.load_pem_private_key
     try:
         try:
-            key: Any = load(data, password)
+            # The primality tests take half a second; _check_pair sees in milliseconds whether the key works, as damaged ones do not.
+            key: Any = load(data, password, unsafe_skip_rsa_key_validation=True)
         except TypeError as error:
             if password is None:
                 raise ConfigurationError(f"{origin}: the private key is encrypted: give its password") from error
-            key = load(data, None)  # not encrypted: the password was not needed
+            key = load(data, None, unsafe_skip_rsa_key_validation=True)  # not encrypted: the password was not needed
     except UnsupportedAlgorithm as error:
         raise ConfigurationError(
             f"{origin}: the private key is of an unsupported kind ({error}): it needs {_SUPPORTED}"
@@ -395,6 +396,18 @@ def _check_pair(leaf: x509.Certificate, key: signatures.PrivateKey) -> None:
             f"the private key does not belong to the certificate {describe_subject(leaf)} ({signatures.describe_key(leaf)}):"
             " give the key that its request was made with"
         )
+    if isinstance(key, rsa.RSAPrivateKey):
+        _try_out(key)
+
+
+def _try_out(key: rsa.RSAPrivateKey) -> None:
+    """Sign and verify: a key whose parts do not belong together would fail in every handshake, and its faulty signatures tell about the key."""
+    message = b"tlsfast: is this key whole?"
+    try:
+        signature = key.sign(message, padding.PKCS1v15(), hashes.SHA256())
+        key.public_key().verify(signature, message, padding.PKCS1v15(), hashes.SHA256())
+    except (InvalidSignature, ValueError, OpenSSLError):
+        raise ConfigurationError("the private key is damaged: it signs what its own public key refuses") from None
 
 
 def _choose_schemes(leaf: x509.Certificate, wanted: Iterable[SignatureScheme] | None) -> tuple[SignatureScheme, ...]:
