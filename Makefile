@@ -9,7 +9,9 @@
 #     make ct-rsa   a t-test over the times of static RSA's failures: a report
 #     make qemu     the C self-tests on other architectures
 #     make fuzz     every fuzz target for FUZZ_SECONDS
-#     make bench    throughput and handshakes beside other libraries
+#     make bench    throughput, handshakes, threads and memory beside other libraries, in ratios (bench-each: under pytest-benchmark)
+#     make cbench   nanoseconds and GB/s of each implementation in C
+#     make icount   instructions of handshakes and small records, under callgrind
 #     make fmt      format everything
 #     make dist     an sdist and a wheel, tried in clean environments
 #
@@ -30,7 +32,7 @@ C_FILES := $(sort $(shell find csrc -name '*.[ch]'))
 C_STYLED = $(sort $(shell find csrc tests $(wildcard fuzz) -name "*.[ch]"))
 PY_STYLED := setup.py build_ffi.py tlsfast tests tools $(wildcard bench) $(wildcard fuzz)
 
-.PHONY: demo test interop check fmt-check lint types c-test ct ct-rsa qemu fuzz bench fmt dist build clean
+.PHONY: demo test interop check fmt-check lint types c-test ct ct-rsa qemu fuzz bench bench-each bench-docs cbench icount fmt dist build clean
 
 demo: build
 	@$(BIN)/tlsfast demo $(ARGS)
@@ -86,7 +88,20 @@ fuzz: build $(VENV)/.with-fuzz
 	done
 
 bench: build $(VENV)/.with-bench
-	$(BIN)/python -m pytest -q bench $(ARGS)
+	$(BIN)/python bench/ratios.py --json build/bench.json $(ARGS)
+
+bench-each: build $(VENV)/.with-bench
+	$(BIN)/python -m pytest -q bench --benchmark-max-time=0.2 $(ARGS)
+
+# From the figures in docs/bench.json: copy build/bench.json there when it shall be what the README says.
+bench-docs:
+	$(BIN)/python bench/render.py docs/bench.json
+
+cbench:
+	@sh bench/cbench.sh $(ARGS)
+
+icount: build
+	$(BIN)/python bench/icount.py $(ARGS)
 
 fmt: $(VENV)/.with-dev
 	$(BIN)/clang-format -i $(C_STYLED)
