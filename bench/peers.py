@@ -173,9 +173,10 @@ def _set_suite13(context: ssl.SSLContext, suite: str) -> None:
     if hasattr(context, "set_ciphersuites"):
         context.set_ciphersuites(suite)
         return
-    if sys.implementation.name != "cpython" or sysconfig.get_config_var("Py_GIL_DISABLED"):
+    path = getattr(importlib.import_module("_ssl"), "__file__", None)
+    if path is None or sys.implementation.name != "cpython" or sysconfig.get_config_var("Py_GIL_DISABLED"):
         raise Cannot("ssl has no way to choose a suite of TLS 1.3 before Python 3.15")
-    library = ctypes.CDLL(importlib.import_module("_ssl").__file__)
+    library = ctypes.CDLL(path)
     # PySSLContext begins with the object's head and the SSL_CTX pointer.
     pointer = ctypes.c_void_p.from_address(id(context) + object.__basicsize__)
     library.SSL_CTX_set_ciphersuites.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
