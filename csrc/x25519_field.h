@@ -18,6 +18,18 @@ TF_INLINE void fe_load(fe *r, const uint8_t in[32])
     fe_from_words(r, w);
 }
 
+/* r = 1 / a, and 0 for a = 0, for tight a: x25519_invert.c, or by Fermat. */
+#if defined(TF_INT128)
+
+void tf_x25519_invert(fe *r, const fe *a);
+
+TF_INLINE void invert(fe *r, const fe *a)
+{
+    tf_x25519_invert(r, a);
+}
+
+#else
+
 /* For the inversion, where a copy of the multiplication at each place would gain nothing. */
 static TF_NOINLINE void multiply_by(fe *r, const fe *a)
 {
@@ -32,7 +44,7 @@ static TF_NOINLINE void square_times(fe *r, const fe *a, int n)
         fe_sq(r, r);
 }
 
-/* r = 1 / a, and 0 for a = 0: a^(p - 2) by Fermat, where p - 2 = 2^255 - 21. Beside each line stands the exponent reached. */
+/* a^(p - 2), where p - 2 = 2^255 - 21. Beside each line stands the exponent reached. */
 static void invert(fe *r, const fe *a)
 {
     fe z11, z5, z10, z50, z100, t; /* z11 = a^11; zn = a^(2^n - 1) */
@@ -67,6 +79,8 @@ static void invert(fe *r, const fe *a)
     tf_wipe(&z100, sizeof z100);
     tf_wipe(&t, sizeof t);
 }
+
+#endif
 
 void tf_x25519_base(uint8_t out[32], const uint8_t scalar[32]); /* x25519_base.c: the base of every implementation without vectors of 512 bits */
 void tf_x25519_multiply_ifma(uint8_t out[32], const uint8_t scalar[32], const uint8_t point[32]); /* x86_64/x25519_ifma.c */
