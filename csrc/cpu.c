@@ -114,6 +114,8 @@ static uint32_t probe(void)
         bits |= TF_CPU_ARM_SHA2;
     if ((caps & BIT(21)) != 0) /* HWCAP_SHA512 */
         bits |= TF_CPU_ARM_SHA512;
+    if ((caps & BIT(1)) != 0) /* HWCAP_ASIMD */
+        bits |= TF_CPU_ARM_NEON;
     return bits;
 }
 
@@ -129,7 +131,7 @@ static int has(const char *name)
 
 static uint32_t probe(void)
 {
-    uint32_t bits = 0;
+    uint32_t bits = TF_CPU_ARM_NEON; /* a part of every processor that this system runs on */
     if (has("hw.optional.arm.FEAT_AES") && has("hw.optional.arm.FEAT_PMULL"))
         bits |= TF_CPU_ARM_AES;
     if (has("hw.optional.arm.FEAT_SHA256"))
@@ -143,7 +145,7 @@ static uint32_t probe(void)
 
 static uint32_t probe(void)
 {
-    uint32_t bits = 0;
+    uint32_t bits = TF_CPU_ARM_NEON;                                        /* a part of every processor that this system runs on */
     if (IsProcessorFeaturePresent(PF_ARM_V8_CRYPTO_INSTRUCTIONS_AVAILABLE)) /* AES, PMULL, SHA-1 and SHA-256 together */
         bits |= TF_CPU_ARM_AES | TF_CPU_ARM_SHA2;
 #if defined(PF_ARM_SHA512_INSTRUCTIONS_AVAILABLE) /* younger SDKs */

@@ -22,6 +22,9 @@ static const tf_aead_impl *const chacha20_poly1305[] = {
     &tf_chacha20_poly1305_avx512,
     &tf_chacha20_poly1305_avx2,
 #endif
+#if defined(TF_ARMV8) && defined(TF_INT128)
+    &tf_chacha20_poly1305_neon,
+#endif
     &tf_chacha20_poly1305_portable,
 };
 

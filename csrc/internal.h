@@ -327,6 +327,9 @@ extern const tf_x25519_impl tf_x25519_portable; /* 64-bit limbs where the compil
 extern const tf_mlkem768_impl tf_mlkem768_portable;
 extern const tf_keccak_x4_impl tf_keccak_x4_portable;
 #if defined(TF_ARMV8)
+#if defined(TF_INT128)
+extern const tf_aead_impl tf_chacha20_poly1305_neon;
+#endif
 extern const tf_aead_impl tf_aes_gcm_armv8;
 extern const tf_sha256_impl tf_sha256_armv8;
 extern const tf_sha512_impl tf_sha512_armv8;

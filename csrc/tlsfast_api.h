@@ -32,7 +32,8 @@ enum {
     TF_CPU_ZMM = 1 << 7,     /* 512-bit vectors do not lower the clock of all else (AVX512 too) */
     TF_CPU_ARM_AES = 1 << 8, /* AESE, PMULL */
     TF_CPU_ARM_SHA2 = 1 << 9,
-    TF_CPU_ARM_SHA512 = 1 << 10
+    TF_CPU_ARM_SHA512 = 1 << 10,
+    TF_CPU_ARM_NEON = 1 << 11
 };
 
 enum {

@@ -88,6 +88,7 @@ ARM = {
     lib.TF_CPU_ARM_SHA2: {SHA256: "sha256_armv8"},
     lib.TF_CPU_ARM_AES | lib.TF_CPU_ARM_SHA2: {AES_GCM: "aes_gcm_armv8", SHA256: "sha256_armv8"},
     lib.TF_CPU_ARM_SHA512: {SHA512: "sha512_armv8"},
+    lib.TF_CPU_ARM_NEON: {CHACHA20_POLY1305: "chacha20_poly1305_neon"},
 }
 SELECTED = X86 | ARM
 PORTABLE_NAMES = {
