@@ -39,6 +39,10 @@ static const tf_sha256_impl *const sha256[] = {
 };
 
 static const tf_sha512_impl *const sha512[] = {
+#if defined(TF_X86_64)
+    &tf_sha512_avx512vl,
+    &tf_sha512_avx2,
+#endif
 #if defined(TF_ARMV8)
     &tf_sha512_armv8,
 #endif

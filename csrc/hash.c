@@ -69,20 +69,6 @@ int tf_hash_start(tf_hash *state, int hash)
     return TF_OK;
 }
 
-void tf_hash_compress(int hash, tf_hash_words *state, const uint8_t *blocks, size_t count)
-{
-    if (hash == TF_SHA256)
-        tf_dispatch_sha256()->compress(state->h32, blocks, count);
-    else
-        tf_dispatch_sha512()->compress(state->h64, blocks, count);
-}
-
-void tf_hash_compress_two(int hash, tf_hash_words *a, const uint8_t *block_a, tf_hash_words *b, const uint8_t *block_b)
-{
-    tf_hash_compress(hash, a, block_a, 1);
-    tf_hash_compress(hash, b, block_b, 1);
-}
-
 void tf_hash_store(int hash, uint8_t *out, const tf_hash_words *state)
 {
     if (hash == TF_SHA256)
@@ -95,7 +81,10 @@ void tf_hash_store(int hash, uint8_t *out, const tf_hash_words *state)
 
 static void compress(tf_hash *state, const uint8_t *blocks, size_t count)
 {
-    tf_hash_compress(state->hash, &state->state, blocks, count);
+    if (state->hash == TF_SHA256)
+        tf_dispatch_sha256()->compress(state->state.h32, blocks, count);
+    else
+        tf_dispatch_sha512()->compress(state->state.h64, blocks, count);
 }
 
 int tf_hash_update(tf_hash *state, const uint8_t *in, size_t len)

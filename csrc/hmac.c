@@ -3,6 +3,26 @@
  * the two halves of a key, or two messages, go side by side where the processor gains from it. */
 #include "internal.h"
 
+static void compress(const tf_hmac_key *k, tf_hash_words *state, const uint8_t *block)
+{
+    if (k->hash == TF_SHA256)
+        k->sha256->compress(state->h32, block, 1);
+    else
+        k->sha512->compress(state->h64, block, 1);
+}
+
+static void compress_two(const tf_hmac_key *k, tf_hash_words *a, const uint8_t *block_a, tf_hash_words *b, const uint8_t *block_b)
+{
+    if (k->hash == TF_SHA256 && k->sha256->compress_two != NULL) {
+        k->sha256->compress_two(a->h32, block_a, b->h32, block_b);
+    } else if (k->hash != TF_SHA256 && k->sha512->compress_two != NULL) {
+        k->sha512->compress_two(a->h64, block_a, b->h64, block_b);
+    } else {
+        compress(k, a, block_a);
+        compress(k, b, block_b);
+    }
+}
+
 void tf_hmac_set_key(tf_hmac_key *k, int hash, const uint8_t *key, size_t len)
 {
     TF_ALIGNED(16) uint8_t ipad[TF_HASH_BLOCK_MAX], opad[TF_HASH_BLOCK_MAX] = {0};
@@ -15,8 +35,10 @@ void tf_hmac_set_key(tf_hmac_key *k, int hash, const uint8_t *key, size_t len)
         opad[i] ^= 0x5c;
     }
     k->hash = hash;
+    k->sha256 = tf_dispatch_sha256();
+    k->sha512 = tf_dispatch_sha512();
     k->inner = k->outer = *tf_hash_initial(hash);
-    tf_hash_compress_two(hash, &k->inner, ipad, &k->outer, opad);
+    compress_two(k, &k->inner, ipad, &k->outer, opad);
     tf_wipe(ipad, sizeof ipad);
     tf_wipe(opad, sizeof opad);
 }
@@ -28,63 +50,68 @@ void tf_hmac_start(const tf_hmac_key *k, tf_hash *inner)
     inner->state = k->inner;
 }
 
-/* FIPS 180-4, 5.1, after the key's block and len bytes of content at the front of the last block: a one bit, zeros, the length in bits. */
-static void end_block(int hash, uint8_t *block, size_t len)
+/* FIPS 180-4, 5.1, where the key's block and then len bytes of content at the front of block are the message: zeros stand behind the content, into
+ * which go a one bit and the length in bits. */
+TF_INLINE void end_message(int hash, uint8_t block[TF_HASH_BLOCK_MAX], size_t len)
 {
-    size_t size = tf_hash_block(hash);
+    size_t size = hash == TF_SHA256 ? 64 : 128;
     block[len] = 0x80;
-    memset(block + len + 1, 0, size - len - 1);
-    tf_store64be(block + size - 8, (uint64_t)(size + len) * 8);
+    block[size - 2] = (uint8_t)((size + len) * 8 >> 8); /* of the 8 bytes these two are enough for two blocks */
+    block[size - 1] = (uint8_t)((size + len) * 8);
 }
 
-/* out = H(K ^ opad, digest), the end of every HMAC. */
-static void finish(const tf_hmac_key *k, uint8_t *out, uint8_t digest_block[TF_HASH_BLOCK_MAX])
+/* The last block of H(K ^ opad, digest): the digest is that of the inner state. */
+TF_INLINE void outer_block(int hash, uint8_t block[TF_HASH_BLOCK_MAX], const tf_hash_words *inner)
 {
-    tf_hash_words outer = k->outer;
-    end_block(k->hash, digest_block, tf_hash_length(k->hash));
-    tf_hash_compress(k->hash, &outer, digest_block, 1);
-    tf_hash_store(k->hash, out, &outer);
-    tf_wipe(&outer, sizeof outer);
+    if (hash == TF_SHA256)
+        memset(block + 32, 0, 32);
+    else
+        memset(block + 48, 0, 80);
+    tf_hash_store(hash, block, inner);
+    end_message(hash, block, hash == TF_SHA256 ? 32 : hash == TF_SHA384 ? 48 : 64);
 }
 
 void tf_hmac_finish(const tf_hmac_key *k, tf_hash *inner, uint8_t *out)
 {
-    TF_ALIGNED(16) uint8_t block[TF_HASH_BLOCK_MAX];
+    TF_ALIGNED(16) uint8_t block[TF_HASH_BLOCK_MAX] = {0};
+    tf_hash_words outer = k->outer;
     tf_hash_finish(inner, block);
-    finish(k, out, block);
+    end_message(k->hash, block, tf_hash_length(k->hash));
+    compress(k, &outer, block);
+    tf_hash_store(k->hash, out, &outer);
     tf_wipe(block, sizeof block);
+    tf_wipe(&outer, sizeof outer);
 }
 
 int tf_hmac_is_short(int hash, size_t len)
 {
-    size_t size = tf_hash_block(hash);
-    return len < size - size / 8;
+    return len < (hash == TF_SHA256 ? 64 - 8 : 128 - 16);
 }
 
 void tf_hmac_short(const tf_hmac_key *k, uint8_t *out, uint8_t block[TF_HASH_BLOCK_MAX], size_t len)
 {
-    tf_hash_words inner = k->inner;
-    end_block(k->hash, block, len);
-    tf_hash_compress(k->hash, &inner, block, 1);
-    tf_hash_store(k->hash, block, &inner);
-    finish(k, out, block);
-    tf_wipe(&inner, sizeof inner);
+    tf_hash_words state = k->inner;
+    end_message(k->hash, block, len);
+    compress(k, &state, block);
+    outer_block(k->hash, block, &state);
+    state = k->outer;
+    compress(k, &state, block);
+    tf_hash_store(k->hash, out, &state);
+    tf_wipe(&state, sizeof state);
 }
 
 void tf_hmac_short_two(const tf_hmac_key *const k[2], uint8_t *const out[2], uint8_t block[2][TF_HASH_BLOCK_MAX], const size_t len[2])
 {
     int hash = k[0]->hash;
     tf_hash_words a = k[0]->inner, b = k[1]->inner;
-    end_block(hash, block[0], len[0]);
-    end_block(hash, block[1], len[1]);
-    tf_hash_compress_two(hash, &a, block[0], &b, block[1]);
-    tf_hash_store(hash, block[0], &a);
-    tf_hash_store(hash, block[1], &b);
-    end_block(hash, block[0], tf_hash_length(hash));
-    end_block(hash, block[1], tf_hash_length(hash));
+    end_message(hash, block[0], len[0]);
+    end_message(hash, block[1], len[1]);
+    compress_two(k[0], &a, block[0], &b, block[1]);
+    outer_block(hash, block[0], &a);
+    outer_block(hash, block[1], &b);
     a = k[0]->outer;
     b = k[1]->outer;
-    tf_hash_compress_two(hash, &a, block[0], &b, block[1]);
+    compress_two(k[0], &a, block[0], &b, block[1]);
     tf_hash_store(hash, out[0], &a);
     tf_hash_store(hash, out[1], &b);
     tf_wipe(&a, sizeof a);
@@ -96,7 +123,7 @@ void tf_hmac_once(int hash, uint8_t *out, const uint8_t *key, size_t key_len, co
     tf_hmac_key k;
     tf_hmac_set_key(&k, hash, key, key_len);
     if (tf_hmac_is_short(hash, len)) {
-        TF_ALIGNED(16) uint8_t block[TF_HASH_BLOCK_MAX];
+        TF_ALIGNED(16) uint8_t block[TF_HASH_BLOCK_MAX] = {0};
         if (len > 0)
             memcpy(block, in, len);
         tf_hmac_short(&k, out, block, len);

@@ -236,12 +236,15 @@ typedef struct {
     const char *name;
     uint32_t cpu_needs;
     void (*compress)(uint32_t state[8], const uint8_t *blocks, size_t count); /* count blocks of 64 bytes */
+    /* A block for each of two states; NULL where that is no faster than one after the other. */
+    void (*compress_two)(uint32_t a[8], const uint8_t *block_a, uint32_t b[8], const uint8_t *block_b);
 } tf_sha256_impl;
 
 typedef struct {
     const char *name;
     uint32_t cpu_needs;
-    void (*compress)(uint64_t state[8], const uint8_t *blocks, size_t count); /* count blocks of 128 bytes */
+    void (*compress)(uint64_t state[8], const uint8_t *blocks, size_t count);                           /* count blocks of 128 bytes */
+    void (*compress_two)(uint64_t a[8], const uint8_t *block_a, uint64_t b[8], const uint8_t *block_b); /* as above */
 } tf_sha512_impl;
 
 extern const uint32_t tf_sha256_k[64]; /* sha256.c: the round constants, for every implementation */
@@ -339,6 +342,7 @@ extern const tf_aead_impl tf_aes_gcm_aesni, tf_aes_gcm_vaes256, tf_aes_gcm_vaes5
 extern const tf_sha256_impl tf_sha256_shani;
 extern const tf_mlkem768_impl tf_mlkem768_avx2;
 extern const tf_keccak_x4_impl tf_keccak_x4_avx2, tf_keccak_x4_avx512vl;
+extern const tf_sha512_impl tf_sha512_avx2, tf_sha512_avx512vl;
 #if defined(TF_INT128)
 extern const tf_aead_impl tf_chacha20_poly1305_avx2, tf_chacha20_poly1305_avx512;
 extern const tf_x25519_impl tf_x25519_ifma, tf_x25519_ifma512; /* their limbs are those of the portable 64-bit ones, which finish their work */
@@ -361,13 +365,10 @@ struct tf_hash {
     uint8_t block[TF_HASH_BLOCK_MAX]; /* the unfinished block: total modulo the block's length is its fill */
 };
 
-int tf_hash_start(tf_hash *state, int hash);       /* TF_ERR_ARGUMENT for an unknown number */
-void tf_hash_finish(tf_hash *state, uint8_t *out); /* digest and wipe */
-size_t tf_hash_block(int hash);                    /* 64 or 128 */
-const tf_hash_words *tf_hash_initial(int hash);    /* NULL for an unknown number */
-void tf_hash_compress(int hash, tf_hash_words *state, const uint8_t *blocks, size_t count);
-/* One block for each of two states. */
-void tf_hash_compress_two(int hash, tf_hash_words *a, const uint8_t *block_a, tf_hash_words *b, const uint8_t *block_b);
+int tf_hash_start(tf_hash *state, int hash);                            /* TF_ERR_ARGUMENT for an unknown number */
+void tf_hash_finish(tf_hash *state, uint8_t *out);                      /* digest and wipe */
+size_t tf_hash_block(int hash);                                         /* 64 or 128 */
+const tf_hash_words *tf_hash_initial(int hash);                         /* NULL for an unknown number */
 void tf_hash_store(int hash, uint8_t *out, const tf_hash_words *state); /* the digest: tf_hash_length bytes */
 
 /* ---- hmac.c ---- */
@@ -375,6 +376,8 @@ void tf_hash_store(int hash, uint8_t *out, const tf_hash_words *state); /* the d
 /* The hash states after K ^ ipad and after K ^ opad: a key once prepared serves any number of messages. */
 typedef struct {
     int hash;
+    const tf_sha256_impl *sha256; /* what hashes, asked for once */
+    const tf_sha512_impl *sha512;
     tf_hash_words inner, outer;
 } tf_hmac_key;
 
@@ -382,7 +385,7 @@ void tf_hmac_set_key(tf_hmac_key *k, int hash, const uint8_t *key, size_t len);
 /* A message of any length: start, tf_hash_update, finish, which wipes inner. out may be part of the message. */
 void tf_hmac_start(const tf_hmac_key *k, tf_hash *inner);
 void tf_hmac_finish(const tf_hmac_key *k, tf_hash *inner, uint8_t *out);
-/* A message that is short: at the front of block, whose rest is room to work in. The caller wipes block. */
+/* A message that is short: at the front of block, zeros behind it. out may be block, which the caller wipes. */
 int tf_hmac_is_short(int hash, size_t len);
 void tf_hmac_short(const tf_hmac_key *k, uint8_t *out, uint8_t block[TF_HASH_BLOCK_MAX], size_t len);
 /* Two at once, under keys of one hash. */
@@ -395,13 +398,15 @@ void tf_hmac_once(int hash, uint8_t *out, const uint8_t *key, size_t key_len, co
 /* HKDF-Expand-Label(secret, label, context, len): label without "tls13 ", at most 249 bytes; context at most 255. */
 void tf_expand_label(const tf_hmac_key *secret, uint8_t *out, size_t len, const uint8_t *label, size_t label_len, const uint8_t *context,
                      size_t context_len);
-/* Two short ones at once: len at most the hash's length, the labels those of RFC 8446, 7 (at most 12 bytes), context NULL or a hash. */
+/* Two short ones at once, under keys of one hash: len at most the hash's length, the labels those of RFC 8446, 7 (at most 12 bytes), context NULL or
+ * a hash. */
 typedef struct {
     const tf_hmac_key *secret;
     const char *label;
     uint8_t *out;
+    size_t len;
 } tf_expansion;
-void tf_expand_label_two(const tf_expansion *a, const tf_expansion *b, size_t len, const uint8_t *context);
+void tf_expand_label_two(const tf_expansion *a, const tf_expansion *b, const uint8_t *context);
 /* Derive-Secret(secret, label, messages), given Transcript-Hash(messages). */
 void tf_derive_secret(const tf_hmac_key *secret, uint8_t *out, const char *label, const uint8_t *transcript_hash);
 const uint8_t *tf_empty_hash(int hash); /* Transcript-Hash(""); of SHA-256 and SHA-384 */

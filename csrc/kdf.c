@@ -93,37 +93,37 @@ static size_t hkdf_label(uint8_t *info, size_t out_len, const uint8_t *label, si
 void tf_expand_label(const tf_hmac_key *secret, uint8_t *out, size_t len, const uint8_t *label, size_t label_len, const uint8_t *context,
                      size_t context_len)
 {
-    uint8_t info[INFO_MAX + 1], t[TF_HASH_MAX];
-    size_t info_len = hkdf_label(info, len, label, label_len, context, context_len);
-    if (len <= tf_hash_length(secret->hash) && tf_hmac_is_short(secret->hash, info_len + 1)) {
-        info[info_len] = 1;
-        tf_hmac_short(secret, t, info, info_len + 1);
-        memcpy(out, t, len);
-        tf_wipe(info, TF_HASH_BLOCK_MAX);
-        tf_wipe(t, sizeof t);
+    TF_ALIGNED(16) uint8_t info[INFO_MAX];
+    size_t info_len = 10 + label_len + context_len;
+    if (len > tf_hash_length(secret->hash) || !tf_hmac_is_short(secret->hash, info_len + 1)) {
+        hkdf_label(info, len, label, label_len, context, context_len);
+        expand(secret, out, len, info, info_len);
+        tf_wipe(info, info_len); /* a ticket's nonce or an exporter's context may be the caller's secret */
         return;
     }
-    expand(secret, out, len, info, info_len);
-    tf_wipe(info, info_len); /* a ticket's nonce or an exporter's context may be the caller's secret */
+    memset(info, 0, TF_HASH_BLOCK_MAX);
+    hkdf_label(info, len, label, label_len, context, context_len);
+    info[info_len] = 1;
+    tf_hmac_short(secret, info, info, info_len + 1);
+    memcpy(out, info, len);
+    tf_wipe(info, TF_HASH_BLOCK_MAX);
 }
 
-void tf_expand_label_two(const tf_expansion *a, const tf_expansion *b, size_t len, const uint8_t *context)
+void tf_expand_label_two(const tf_expansion *a, const tf_expansion *b, const uint8_t *context)
 {
-    TF_ALIGNED(16) uint8_t block[2][TF_HASH_BLOCK_MAX];
-    uint8_t t[2][TF_HASH_MAX];
+    TF_ALIGNED(16) uint8_t block[2][TF_HASH_BLOCK_MAX] = {{0}, {0}};
     const tf_expansion *const each[2] = {a, b};
     const tf_hmac_key *const keys[2] = {a->secret, b->secret};
-    uint8_t *const outs[2] = {t[0], t[1]};
+    uint8_t *const outs[2] = {block[0], block[1]};
     size_t lens[2], context_len = context != NULL ? tf_hash_length(a->secret->hash) : 0;
     for (int i = 0; i < 2; i++) {
-        lens[i] = hkdf_label(block[i], len, (const uint8_t *)each[i]->label, strlen(each[i]->label), context, context_len);
+        lens[i] = hkdf_label(block[i], each[i]->len, (const uint8_t *)each[i]->label, strlen(each[i]->label), context, context_len);
         block[i][lens[i]++] = 1;
     }
     tf_hmac_short_two(keys, outs, block, lens);
-    memcpy(a->out, t[0], len);
-    memcpy(b->out, t[1], len);
+    memcpy(a->out, block[0], a->len);
+    memcpy(b->out, block[1], b->len);
     tf_wipe(block, sizeof block);
-    tf_wipe(t, sizeof t);
 }
 
 int tf_hkdf_expand_label(int hash, tf_secret *out, size_t out_len, const tf_secret *secret, const uint8_t *label, size_t label_len,
@@ -135,11 +135,10 @@ int tf_hkdf_expand_label(int hash, tf_secret *out, size_t out_len, const tf_secr
         return TF_ERR_ARGUMENT;
     }
     tf_hmac_key key;
-    uint8_t bytes[TF_SECRET_MAX];
     tf_hmac_set_key(&key, hash, secret->bytes, secret->len);
-    tf_expand_label(&key, bytes, out_len, label, label_len, context, context_len);
-    tf_secret_set(out, bytes, out_len);
-    tf_wipe(bytes, out_len);
+    tf_expand_label(&key, out->bytes, out_len, label, label_len, context, context_len); /* secret, which out may be, is no longer needed */
+    memset(out->bytes + out_len, 0, sizeof out->bytes - out_len);
+    out->len = out_len;
     tf_wipe(&key, sizeof key);
     return TF_OK;
 }

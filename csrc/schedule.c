@@ -43,8 +43,7 @@ void tf_traffic_keys(tf_traffic *traffic, int hash, size_t key_len)
 {
     tf_hmac_key secret;
     tf_hmac_set_key(&secret, hash, traffic->secret, tf_hash_length(hash));
-    tf_expand_label(&secret, traffic->key, key_len, (const uint8_t *)"key", 3, NULL, 0);
-    tf_expand_label(&secret, traffic->iv, TF_NONCE, (const uint8_t *)"iv", 2, NULL, 0);
+    tf_expand_label_two(&(tf_expansion){&secret, "key", traffic->key, key_len}, &(tf_expansion){&secret, "iv", traffic->iv, TF_NONCE}, NULL);
     tf_wipe(&secret, sizeof secret);
 }
 
@@ -53,15 +52,15 @@ static void derive_traffic(tf_schedule *s, tf_traffic *client, tf_traffic *serve
                            uint8_t (*finished_key)[TF_HASH_MAX_13], const uint8_t *transcript_hash)
 {
     tf_hmac_key c, v;
-    size_t length = tf_hash_length(s->hash);
-    tf_expand_label_two(&(tf_expansion){&s->stage_key, client_label, client->secret}, &(tf_expansion){&s->stage_key, server_label, server->secret},
-                        length, transcript_hash);
+    size_t length = tf_hash_length(s->hash), key_len = tf_aead_key_length(s->aead);
+    tf_expand_label_two(&(tf_expansion){&s->stage_key, client_label, client->secret, length},
+                        &(tf_expansion){&s->stage_key, server_label, server->secret, length}, transcript_hash);
     tf_hmac_set_key(&c, s->hash, client->secret, length);
     tf_hmac_set_key(&v, s->hash, server->secret, length);
-    tf_expand_label_two(&(tf_expansion){&c, "key", client->key}, &(tf_expansion){&v, "key", server->key}, tf_aead_key_length(s->aead), NULL);
-    tf_expand_label_two(&(tf_expansion){&c, "iv", client->iv}, &(tf_expansion){&v, "iv", server->iv}, TF_NONCE, NULL);
+    tf_expand_label_two(&(tf_expansion){&c, "key", client->key, key_len}, &(tf_expansion){&v, "key", server->key, key_len}, NULL);
+    tf_expand_label_two(&(tf_expansion){&c, "iv", client->iv, TF_NONCE}, &(tf_expansion){&v, "iv", server->iv, TF_NONCE}, NULL);
     if (finished_key != NULL)
-        tf_expand_label_two(&(tf_expansion){&c, "finished", finished_key[0]}, &(tf_expansion){&v, "finished", finished_key[1]}, length, NULL);
+        tf_expand_label_two(&(tf_expansion){&c, "finished", finished_key[0], length}, &(tf_expansion){&v, "finished", finished_key[1], length}, NULL);
     tf_wipe(&c, sizeof c);
     tf_wipe(&v, sizeof v);
 }

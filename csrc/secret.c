@@ -29,11 +29,13 @@ size_t tf_secret_length(const tf_secret *secret)
 
 int tf_secret_set(tf_secret *secret, const uint8_t *in, size_t len)
 {
-    tf_secret_wipe(secret);
-    if (len > TF_SECRET_MAX)
+    if (len > TF_SECRET_MAX) {
+        tf_secret_wipe(secret);
         return TF_ERR_ARGUMENT;
+    }
     if (len > 0)
         memcpy(secret->bytes, in, len);
+    tf_wipe(secret->bytes + len, sizeof secret->bytes - len);
     secret->len = len;
     TF_SECRET(secret->bytes, len);
     return TF_OK;

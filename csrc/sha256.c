@@ -72,4 +72,4 @@ static void compress(uint32_t state[8], const uint8_t *blocks, size_t count)
     tf_wipe(s, sizeof s);
 }
 
-const tf_sha256_impl tf_sha256_portable = {"sha256_portable", 0, compress};
+const tf_sha256_impl tf_sha256_portable = {"sha256_portable", 0, compress, NULL};

@@ -78,4 +78,4 @@ static void compress(uint64_t state[8], const uint8_t *blocks, size_t count)
     tf_wipe(s, sizeof s);
 }
 
-const tf_sha512_impl tf_sha512_portable = {"sha512_portable", 0, compress};
+const tf_sha512_impl tf_sha512_portable = {"sha512_portable", 0, compress, NULL};

@@ -29,14 +29,27 @@ TF_INLINE SHANI __m128i load_words(const uint8_t *p)
     return _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *)(const void *)p), big_endian);
 }
 
-SHANI static void compress(uint32_t state[8], const uint8_t *blocks, size_t count)
+/* {D,C,B,A} and {H,G,F,E} in memory order to ABEF and CDGH. */
+TF_INLINE SHANI void load_state(__m128i *abef, __m128i *cdgh, const uint32_t state[8])
 {
-    /* {D,C,B,A} and {H,G,F,E} in memory order to ABEF and CDGH. */
     __m128i cdab = _mm_shuffle_epi32(_mm_loadu_si128((const __m128i *)(const void *)state), 0xb1);
     __m128i efgh = _mm_shuffle_epi32(_mm_loadu_si128((const __m128i *)(const void *)(state + 4)), 0x1b);
-    __m128i abef = _mm_alignr_epi8(cdab, efgh, 8);
-    __m128i cdgh = _mm_blend_epi16(efgh, cdab, 0xf0);
+    *abef = _mm_alignr_epi8(cdab, efgh, 8);
+    *cdgh = _mm_blend_epi16(efgh, cdab, 0xf0);
+}
 
+TF_INLINE SHANI void store_state(uint32_t state[8], __m128i abef, __m128i cdgh)
+{
+    __m128i feba = _mm_shuffle_epi32(abef, 0x1b);
+    __m128i dchg = _mm_shuffle_epi32(cdgh, 0xb1);
+    _mm_storeu_si128((__m128i *)(void *)state, _mm_blend_epi16(feba, dchg, 0xf0));
+    _mm_storeu_si128((__m128i *)(void *)(state + 4), _mm_alignr_epi8(dchg, feba, 8));
+}
+
+SHANI static void compress(uint32_t state[8], const uint8_t *blocks, size_t count)
+{
+    __m128i abef, cdgh;
+    load_state(&abef, &cdgh, state);
     for (; count > 0; count--, blocks += 64) {
         const __m128i abef_before = abef, cdgh_before = cdgh;
         __m128i w0 = load_words(blocks), w1 = load_words(blocks + 16), w2 = load_words(blocks + 32), w3 = load_words(blocks + 48);
@@ -58,14 +71,36 @@ SHANI static void compress(uint32_t state[8], const uint8_t *blocks, size_t coun
         abef = _mm_add_epi32(abef, abef_before);
         cdgh = _mm_add_epi32(cdgh, cdgh_before);
     }
-
-    __m128i feba = _mm_shuffle_epi32(abef, 0x1b);
-    __m128i dchg = _mm_shuffle_epi32(cdgh, 0xb1);
-    _mm_storeu_si128((__m128i *)(void *)state, _mm_blend_epi16(feba, dchg, 0xf0));
-    _mm_storeu_si128((__m128i *)(void *)(state + 4), _mm_alignr_epi8(dchg, feba, 8));
+    store_state(state, abef, cdgh);
 }
 
-const tf_sha256_impl tf_sha256_shani = {"sha256_shani", TF_CPU_SHANI, compress};
+/* SHA256RNDS2 starts every other cycle but takes four, and each waits for the one before: a second stream fits between. */
+SHANI static void compress_two(uint32_t a[8], const uint8_t *block_a, uint32_t b[8], const uint8_t *block_b)
+{
+    __m128i a_abef, a_cdgh, b_abef, b_cdgh;
+    load_state(&a_abef, &a_cdgh, a);
+    load_state(&b_abef, &b_cdgh, b);
+    const __m128i a_abef_before = a_abef, a_cdgh_before = a_cdgh, b_abef_before = b_abef, b_cdgh_before = b_cdgh;
+    __m128i v[4], w[4];
+    for (int i = 0; i < 4; i++) {
+        v[i] = load_words(block_a + 16 * i);
+        w[i] = load_words(block_b + 16 * i);
+        four_rounds(&a_abef, &a_cdgh, v[i], tf_sha256_k + 4 * i);
+        four_rounds(&b_abef, &b_cdgh, w[i], tf_sha256_k + 4 * i);
+    }
+    for (int t = 16; t < 64; t += 16) {
+        for (int i = 0; i < 4; i++) {
+            v[i] = schedule(v[i], v[(i + 1) & 3], v[(i + 2) & 3], v[(i + 3) & 3]);
+            w[i] = schedule(w[i], w[(i + 1) & 3], w[(i + 2) & 3], w[(i + 3) & 3]);
+            four_rounds(&a_abef, &a_cdgh, v[i], tf_sha256_k + t + 4 * i);
+            four_rounds(&b_abef, &b_cdgh, w[i], tf_sha256_k + t + 4 * i);
+        }
+    }
+    store_state(a, _mm_add_epi32(a_abef, a_abef_before), _mm_add_epi32(a_cdgh, a_cdgh_before));
+    store_state(b, _mm_add_epi32(b_abef, b_abef_before), _mm_add_epi32(b_cdgh, b_cdgh_before));
+}
+
+const tf_sha256_impl tf_sha256_shani = {"sha256_shani", TF_CPU_SHANI, compress, compress_two};
 #else
 typedef int tf_sha256_shani_needs_x86_64; /* ISO C wants a declaration in every file */
 #endif
