@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 from collections.abc import Iterator
 
 import backends
@@ -82,6 +83,10 @@ X86 = {
     lib.TF_CPU_AESNI | lib.TF_CPU_AVX512 | lib.TF_CPU_ZMM: {AES_GCM: "aes_gcm_aesni"},
     lib.TF_CPU_AESNI | lib.TF_CPU_VAES | lib.TF_CPU_AVX512: {AES_GCM: "aes_gcm_aesni"},
     lib.TF_CPU_AESNI | lib.TF_CPU_VAES | lib.TF_CPU_AVX512 | lib.TF_CPU_ZMM: {AES_GCM: "aes_gcm_vaes512"},
+    # The scalar rounds of SHA-512 need BMI2, its schedule the encoding of AVX2; AVX-512 alone is not enough.
+    lib.TF_CPU_AVX2 | lib.TF_CPU_BMI2: {SHA512: "sha512_avx2", **AVX2},
+    lib.TF_CPU_AVX512 | lib.TF_CPU_BMI2: {},
+    lib.TF_CPU_AVX512 | lib.TF_CPU_AVX2 | lib.TF_CPU_BMI2: {SHA512: "sha512_avx512vl", **AVX2},
 }
 ARM = {
     lib.TF_CPU_ARM_AES: {AES_GCM: "aes_gcm_armv8"},
@@ -351,3 +356,48 @@ def test_x25519_is_the_portable_one(backend: str, private: bytes, public: bytes)
             assert lib.tf_x25519_public(ffi.from_buffer(own), Secret.from_bytes(private).handle) == 0
             results.append((code, shared.reveal(), bytes(own)))
     assert results[0] == results[1]
+
+
+@with_hash
+@settings(max_examples=60)
+@given(st.integers(0, 200), st.integers(0, 300), st.binary(min_size=8, max_size=8))
+@example(32, 55, b"12345678")
+@example(48, 111, b"12345678")
+@example(64, 112, b"12345678")
+def test_hmac_is_python_s(name: str, backend: str, key_length: int, length: int, seed: bytes) -> None:
+    """Both pads, or two messages, go side by side where the backend can: a short message is one block, a longer one several."""
+    primitive, number, digest_length = HASHES[name]
+    key, message = noise(b"key" + seed, key_length), noise(seed, length)
+    out = bytearray(digest_length)
+    with backends.cpu(backends.masks(primitive)[backend]):
+        assert lib.tf_hmac(number, ffi.from_buffer(out), key, key_length, message, length) == 0
+    assert out == hmac.digest(key, message, name.replace("-", "").lower())
+
+
+@with_hash
+def test_the_key_schedule_is_the_portable_one(name: str, backend: str) -> None:
+    """Its derivations go two at a time: client and server."""
+    primitive, number, length = HASHES[name]
+    if number == lib.TF_SHA512:
+        return
+    suite = next(suite for suite in SUITES.values() if suite.hash == number)
+    labels = range(lib.TF_CLIENT_HANDSHAKE_TRAFFIC_SECRET, lib.TF_RESUMPTION_MASTER_SECRET)
+    found = []
+    for mask in (backends.masks(primitive)[backend], PORTABLE):
+        with backends.cpu(mask):
+            schedule = crypto.KeySchedule(suite)
+            schedule.handshake(
+                Secret.from_bytes(noise(b"psk", length)), Secret.from_bytes(noise(b"dhe", 32)), bytes(48)
+            )
+            both = [schedule.finished(base, bytes(48)) for base in (crypto.CLIENT_HANDSHAKE, crypto.SERVER_HANDSHAKE)]
+            schedule.application(noise(b"application", 48))
+            both += [schedule.secret(each).reveal() for each in labels]
+            for each in (crypto.CLIENT_APPLICATION, crypto.SERVER_HANDSHAKE):
+                writer = RecordWriter()
+                writer.use(schedule, each)
+                writer.send(ContentType.handshake, bytes(100))
+                both.append(writer.take())
+            schedule.resumption(noise(b"resumption", 48))
+            both += [schedule.resumption_psk(b"nonce").reveal(), schedule.secret(crypto.EXPORTER).reveal()]
+            found.append(both)
+    assert found[0] == found[1]

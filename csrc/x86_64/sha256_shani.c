@@ -82,6 +82,7 @@ SHANI static void compress_two(uint32_t a[8], const uint8_t *block_a, uint32_t b
     load_state(&b_abef, &b_cdgh, b);
     const __m128i a_abef_before = a_abef, a_cdgh_before = a_cdgh, b_abef_before = b_abef, b_cdgh_before = b_cdgh;
     __m128i v[4], w[4];
+#pragma GCC unroll 4
     for (int i = 0; i < 4; i++) {
         v[i] = load_words(block_a + 16 * i);
         w[i] = load_words(block_b + 16 * i);
@@ -89,6 +90,7 @@ SHANI static void compress_two(uint32_t a[8], const uint8_t *block_a, uint32_t b
         four_rounds(&b_abef, &b_cdgh, w[i], tf_sha256_k + 4 * i);
     }
     for (int t = 16; t < 64; t += 16) {
+#pragma GCC unroll 4
         for (int i = 0; i < 4; i++) {
             v[i] = schedule(v[i], v[(i + 1) & 3], v[(i + 2) & 3], v[(i + 3) & 3]);
             w[i] = schedule(w[i], w[(i + 1) & 3], w[(i + 2) & 3], w[(i + 3) & 3]);

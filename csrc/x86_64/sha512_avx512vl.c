@@ -8,7 +8,15 @@
 
 #define SHA512_TARGET TF_TARGET("avx512f,avx512vl,avx2,bmi,bmi2")
 #define rotr64(x, n) _mm_ror_epi64((x), (n))
+#if defined(TF_CT_MSAN) /* MemorySanitizer knows no VPTERNLOG and would report its operands: the same by instructions that it knows */
+#define xor3(a, b, c) _mm_xor_si128(_mm_xor_si128((a), (b)), (c))
+#define ch(e, f, g) _mm_or_si128(_mm_and_si128((e), (f)), _mm_andnot_si128((e), (g)))
+#define maj(a, b, c) _mm_or_si128(_mm_and_si128((a), (b)), _mm_and_si128((c), _mm_or_si128((a), (b))))
+#else /* the last operand is the function's truth table */
 #define xor3(a, b, c) _mm_ternarylogic_epi64((a), (b), (c), 0x96)
+#define ch(e, f, g) _mm_ternarylogic_epi64((e), (f), (g), 0xca)
+#define maj(a, b, c) _mm_ternarylogic_epi64((a), (b), (c), 0xe8)
+#endif
 
 #include "sha512_x86.h"
 
@@ -19,13 +27,13 @@ TF_INLINE SHA512_TARGET __m128i add(__m128i a, __m128i b)
     return _mm_add_epi64(a, b);
 }
 
-/* One round as step() has it; 0xca is the truth table of Ch, 0xe8 that of Maj. */
+/* One round as step() has it. */
 TF_INLINE SHA512_TARGET void step_two(__m128i a, __m128i b, __m128i c, __m128i *d, __m128i e, __m128i f, __m128i g, __m128i *h, __m128i w, uint64_t k)
 {
-    __m128i t1 = add(add(*h, add(w, _mm_set1_epi64x((long long)k))), _mm_ternarylogic_epi64(e, f, g, 0xca));
+    __m128i t1 = add(add(*h, add(w, _mm_set1_epi64x((long long)k))), ch(e, f, g));
     t1 = add(t1, xor3(rotr64(e, 14), rotr64(e, 18), rotr64(e, 41)));
     *d = add(*d, t1);
-    *h = add(add(t1, _mm_ternarylogic_epi64(a, b, c, 0xe8)), xor3(rotr64(a, 28), rotr64(a, 34), rotr64(a, 39)));
+    *h = add(add(t1, maj(a, b, c)), xor3(rotr64(a, 28), rotr64(a, 34), rotr64(a, 39)));
 }
 
 /* W(t) for t = i modulo 16, at the place of W(t - 16). */
@@ -69,6 +77,7 @@ TF_INLINE SHA512_TARGET void eight_steps_two(__m128i s[8], __m128i w[16], const 
 SHA512_TARGET static void compress_two(uint64_t a[8], const uint8_t *block_a, uint64_t b[8], const uint8_t *block_b)
 {
     __m128i s[8], w[16];
+#pragma GCC unroll 8
     for (int i = 0; i < 8; i++) {
         __m128i words_a = load_words(block_a + 16 * i), words_b = load_words(block_b + 16 * i);
         w[2 * i] = _mm_unpacklo_epi64(words_a, words_b);
@@ -81,6 +90,7 @@ SHA512_TARGET static void compress_two(uint64_t a[8], const uint8_t *block_a, ui
     }
     eight_steps_two(s, w, tf_sha512_k + 64, 0, 1);
     eight_steps_two(s, w, tf_sha512_k + 64, 8, 1);
+#pragma GCC unroll 8
     for (int i = 0; i < 8; i++) {
         a[i] += (uint64_t)_mm_cvtsi128_si64(s[i]);
         b[i] += (uint64_t)_mm_extract_epi64(s[i], 1);

@@ -78,6 +78,7 @@ SHA512_TARGET static void compress(uint64_t state[8], const uint8_t *blocks, siz
     __m128i w[8];
     for (; count > 0; count--, blocks += 128) {
         memcpy(s, state, sizeof s);
+#pragma GCC unroll 8
         for (int i = 0; i < 8; i++) {
             w[i] = load_words(blocks + 16 * i);
             store_k_plus_w(k_plus_w + 2 * i, w[i], tf_sha512_k + 2 * i);
@@ -90,6 +91,7 @@ SHA512_TARGET static void compress(uint64_t state[8], const uint8_t *blocks, siz
             (void)k;
             SIXTEEN_ROUNDS(1);
         }
+#pragma GCC unroll 8
         for (int i = 0; i < 8; i++)
             state[i] += s[i];
     }

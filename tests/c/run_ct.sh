@@ -10,7 +10,7 @@ GCC=${CT_GCC:-gcc}
 CLANG=${CT_CLANG:-$(command -v clang-16 || command -v clang || echo clang-16)}
 FOUND=9 # the exit status of both tools when they have something to report
 PORTABLE=0 AESNI=1 SHANI=2 BOTH=3 IFMA=60 VAES256=15 VAES512=b1 # TF_CPU_* masks in hexadecimal
-IFMA512=e0 CHACHA256=4 CHACHA512=e0
+IFMA512=e0 CHACHA256=4 CHACHA512=e0 SHA512_AVX2=c SHA512_AVX512VL=2c
 PROGRAMS="ct_aead ct_hash_kdf ct_x25519 ct_mlkem768 ct_ticket ct_record"
 PRIMITIVES="aes_gcm aes_gcm_tag chacha20_poly1305 chacha20_poly1305_tag sha256 sha512 x25519 x25519_base mlkem768_ntt keccak_x4"
 failures=0
@@ -103,9 +103,13 @@ for level in 1 2 3; do
         check 0 "$program, valgrind, gcc -O$level, CPU mask $CHACHA256" $memcheck "$OUT/valgrind-O$level/$program" "$CHACHA256"
     done
     planted "planted leak, valgrind, gcc -O$level" none $memcheck "$OUT/valgrind-O$level/ct_leaky" $PORTABLE
-    # SHA-NI: none left, another block, another 16 rounds. X25519: another byte, another bit.
+    # SHA-NI: none left, another block, another 16 rounds; of two messages too. SHA-512: the same. X25519: another byte, another bit.
     check 0 "SHA-NI as gcc -O$level compiled it: no index, no branch but the loops" \
-        scan sha256_shani "$OUT/valgrind-O$level/csrc_x86_64_sha256_shani.c.o" 3
+        scan sha256_shani "$OUT/valgrind-O$level/csrc_x86_64_sha256_shani.c.o" 4
+    for kernel in sha512_avx2 sha512_avx512vl; do
+        check 0 "$kernel as gcc -O$level compiled it: no index, no branch but the loops" \
+            scan "$kernel" "$OUT/valgrind-O$level/csrc_x86_64_$kernel.c.o" 4
+    done
     check 0 "X25519's IFMA ladder as gcc -O$level compiled it: no index, no branch but the loops" \
         scan x25519_ifma "$OUT/valgrind-O$level/csrc_x86_64_x25519_ifma.c.o" 2 --disassemble=ladder
     check 0 "X25519's 512-bit kernels as gcc -O$level compiled them: no way out of the vector registers" \
@@ -166,6 +170,9 @@ for mask in $VAES256 $VAES512; do
 done
 for primitive in chacha20_poly1305 chacha20_poly1305_tag chacha20_poly1305_long_tag; do
     planted "planted leak, MemorySanitizer, clang -O2, CPU mask $CHACHA512" "$primitive" nice "$OUT/msan-O2/ct_leaky" $CHACHA512
+done
+for mask in $SHA512_AVX2 $SHA512_AVX512VL; do
+    planted "planted leak, MemorySanitizer, clang -O2, CPU mask $mask" sha512 nice "$OUT/msan-O2/ct_leaky" "$mask"
 done
 planted "planted leak, MemorySanitizer, clang -O2, CPU mask $IFMA" x25519 nice "$OUT/msan-O2/ct_leaky" $IFMA
 for primitive in x25519_base x25519_base8; do

@@ -117,6 +117,12 @@ static void test_dispatch(void)
         CHECK(selected(TF_PRIMITIVE_SHA256, "sha256_armv8"));
     if (tf_cpu_features() & TF_CPU_ARM_SHA512)
         CHECK(selected(TF_PRIMITIVE_SHA512, "sha512_armv8"));
+    const uint32_t avx2 = TF_CPU_AVX2 | TF_CPU_BMI2, avx512 = avx2 | TF_CPU_AVX512;
+    if ((tf_cpu_features() & avx512) == avx512)
+        CHECK(selected(TF_PRIMITIVE_SHA512, "sha512_avx512vl"));
+    tf_cpu_limit(~(uint32_t)TF_CPU_AVX512);
+    if ((tf_cpu_features() & avx2) == avx2)
+        CHECK(selected(TF_PRIMITIVE_SHA512, "sha512_avx2"));
     tf_cpu_limit(~(uint32_t)(TF_CPU_SHANI | TF_CPU_ARM_SHA2));
     CHECK(selected(TF_PRIMITIVE_SHA256, "sha256_portable"));
     tf_cpu_limit(~(uint32_t)(TF_CPU_AVX2 | TF_CPU_ARM_SHA512));

@@ -430,8 +430,8 @@ static void test_misuse(void)
 
 int main(void)
 {
-    static const uint32_t masks[] = {0, ~(uint32_t)0};
-    for (size_t m = 0; m < 2; m++) {
+    static const uint32_t masks[] = {0, ~(uint32_t)TF_CPU_AVX512, ~(uint32_t)0};
+    for (size_t m = 0; m < sizeof masks / sizeof *masks; m++) {
         tf_cpu_limit(masks[m]);
         test_hmac();
         test_hkdf();
