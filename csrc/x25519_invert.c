@@ -3,9 +3,9 @@
  * Yang, "Fast constant-time gcd computation and modular inversion" (2019), with delta starting at 1/2, as P. Wuille proposed in 2021.
  *
  * A divstep takes (delta, f, g), f odd, to (1 - delta, g, (g - f)/2) if delta > 0 and g is odd, and else to (1 + delta, f, (g + (g mod 2) f)/2). From
- * delta = 1/2, f = p and 0 <= g < p below 2^256, 590 of them leave g = 0 and f = +-gcd: Wuille's bound from convex hulls, of which O'Connor and
- * Poelstra published a formal proof (2021). They depend on the low bits of f and g alone, so 59 at a time are taken on one word, as a matrix of
- * integers that is then applied to f and g, and modulo p to d and e, where d a = f and e a = g: the inverse of a is f d in the end. */
+ * delta = 1/2, f = p and 0 <= g < p, 590 of them leave g = 0 and f = +-gcd; 588 do, as tools/x25519_divsteps.py finds in exact arithmetic by Wuille's
+ * method. They depend on the low bits of f and g alone, so 59 at a time are taken on one word, as a matrix of integers that is then applied to f and
+ * g, and modulo p to d and e, where d a = f and e a = g: the inverse of a is f d in the end. */
 #include "internal.h"
 
 #if defined(TF_INT128)
