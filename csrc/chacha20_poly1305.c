@@ -18,52 +18,30 @@ static const lanes lane_numbers = 0;
 
 enum { BATCH = 64 * LANES, FRAME = 1024 };
 
-#include "chacha20_poly1305.h"
-
+typedef lanes words;
+#define KERNEL
+#define ADD32(a, b) ((a) + (b))
+#define XOR(a, b) ((a) ^ (b))
 #define ROTATE(x, bits) ((x) << (bits) | (x) >> (32 - (bits)))
+#define ROTATE16(x) ROTATE(x, 16)
+#define ROTATE12(x) ROTATE(x, 12)
+#define ROTATE8(x) ROTATE(x, 8)
+#define ROTATE7(x) ROTATE(x, 7)
+#define SPREAD32(x) ((lanes){0} + (x))
+#define COUNT32 lane_numbers
+#define IN_MEMORY(x) ((void)0)
 
-TF_INLINE void quarter_round(lanes x[16], int a, int b, int c, int d)
-{
-    x[a] += x[b];
-    x[d] = ROTATE(x[d] ^ x[a], 16);
-    x[c] += x[d];
-    x[b] = ROTATE(x[b] ^ x[c], 12);
-    x[a] += x[b];
-    x[d] = ROTATE(x[d] ^ x[a], 8);
-    x[c] += x[d];
-    x[b] = ROTATE(x[b] ^ x[c], 7);
-}
+#include "chacha20_words.h"
 
 static size_t key_stream(const chacha_state *s, uint8_t stream[BATCH], const uint8_t *nonce, uint32_t counter, size_t len)
 {
-    uint32_t start[16], words[LANES];
     lanes x[16];
-    memcpy(start, s->words, sizeof s->words);
-    start[12] = counter;
-    for (int i = 0; i < 3; i++)
-        start[13 + i] = tf_load32le(nonce + 4 * i);
-    for (int i = 0; i < 16; i++)
-        x[i] = (lanes){0} + start[i];
-    x[12] += lane_numbers;
-
-    for (int round = 0; round < 10; round++) {
-        quarter_round(x, 0, 4, 8, 12);
-        quarter_round(x, 1, 5, 9, 13);
-        quarter_round(x, 2, 6, 10, 14);
-        quarter_round(x, 3, 7, 11, 15);
-        quarter_round(x, 0, 5, 10, 15);
-        quarter_round(x, 1, 6, 11, 12);
-        quarter_round(x, 2, 7, 8, 13);
-        quarter_round(x, 3, 4, 9, 14);
-    }
-
-    x[12] += lane_numbers;
-    for (int i = 0; i < 16; i++) {
-        x[i] += start[i];
-        memcpy(words, &x[i], sizeof words);
-        for (int k = 0; k < LANES; k++)
-            tf_store32le(stream + 64 * k + 4 * i, words[k]);
-    }
+    uint32_t word[16][LANES];
+    chacha20_words(x, s, nonce, counter);
+    memcpy(word, x, sizeof word);
+    for (int k = 0; k < LANES; k++)
+        for (int i = 0; i < 16; i++)
+            tf_store32le(stream + 64 * k + 4 * i, word[i][k]);
     (void)len;
     return BATCH;
 }
