@@ -43,9 +43,6 @@ def choose_config(hs: Handshake, config: ServerConfig, hello: ClientHello) -> St
 def choose_version(config: ServerConfig, hello: ClientHello) -> TLSVersion:
     """RFC 8446, 4.2.1, D: the newest version in common, or a refusal that names what the client speaks."""
     offered = hello.extensions.supported_versions
-    highest = hello.legacy_version
-    if offered is not None:
-        highest = max((version for version in offered if version in set(TLSVersion)), default=hello.legacy_version)
     # RFC 8446, D.5: a Hello message with legacy_version set to 0x0300 MUST be answered with a "protocol_version" alert
     if hello.legacy_version > TLSVersion.SSLv3:
         for version in config.versions:
@@ -54,7 +51,9 @@ def choose_version(config: ServerConfig, hello: ClientHello) -> TLSVersion:
                 check_fallback(config, hello, version)
                 check_legacy_fields(hello, version)
                 return version
-    known = str(TLSVersion(highest)) if highest in set(TLSVersion) else f"0x{highest:04x}"
+    versions = set(TLSVersion)
+    highest = max((version for version in offered or () if version in versions), default=hello.legacy_version)
+    known = str(TLSVersion(highest)) if highest in versions else f"0x{highest:04x}"
     enabled = " and ".join(map(str, config.versions))
     raise VersionError(
         f"the client speaks {known} at most; enabled here: {enabled}. The client must be upgraded", version=highest
