@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Constant time, shown by running: the ct_*.c programs mark secrets as uninitialised memory, and valgrind memcheck (gcc, -O1 to -O3: the portable code,
-# AES-NI and AVX2) or MemorySanitizer (clang: SHA-NI, AES-NI, VAES and IFMA; valgrind hides SHA-NI and AVX-512) reports every branch and every address that
-# depends on one. Planted leaks must be caught, plain and behind every primitive: else the harness is blind and the run fails. One line a program.
+# AES-NI and AVX2) or MemorySanitizer (clang: SHA-NI, AES-NI, VAES, IFMA and AVX-512VL; valgrind hides SHA-NI and AVX-512) reports every branch and
+# every address that depends on one. Planted leaks must be caught, plain and behind every primitive: else the harness is blind and the run fails. One line a program.
 set -u
 cd "$(dirname "$0")/../.."
 OUT=build/ct
@@ -10,7 +10,7 @@ GCC=${CT_GCC:-gcc}
 CLANG=${CT_CLANG:-$(command -v clang-16 || command -v clang || echo clang-16)}
 FOUND=9 # the exit status of both tools when they have something to report
 PORTABLE=0 AESNI=1 SHANI=2 BOTH=3 IFMA=60 VAES256=15 VAES512=b1 # TF_CPU_* masks in hexadecimal
-IFMA512=e0 CHACHA256=4 CHACHA512=e0 SHA512_AVX2=c SHA512_AVX512VL=2c
+IFMA512=e0 CHACHA256=4 CHACHA512=e0 SHA512_AVX2=c SHA512_AVX512VL=2c MLKEM256=4 KECCAK512=24
 PROGRAMS="ct_aead ct_hash_kdf ct_x25519 ct_mlkem768 ct_ticket ct_record"
 PRIMITIVES="aes_gcm aes_gcm_tag chacha20_poly1305 chacha20_poly1305_tag sha256 sha512 x25519 x25519_base mlkem768_ntt keccak_x4"
 failures=0
@@ -102,6 +102,7 @@ for level in 1 2 3; do
     for program in ct_aead ct_record ct_ticket; do
         check 0 "$program, valgrind, gcc -O$level, CPU mask $CHACHA256" $memcheck "$OUT/valgrind-O$level/$program" "$CHACHA256"
     done
+    check 0 "ct_mlkem768, valgrind, gcc -O$level, CPU mask $MLKEM256" $memcheck "$OUT/valgrind-O$level/ct_mlkem768" "$MLKEM256"
     planted "planted leak, valgrind, gcc -O$level" none $memcheck "$OUT/valgrind-O$level/ct_leaky" $PORTABLE
     # SHA-NI: none left, another block, another 16 rounds; of two messages too. SHA-512: the same. X25519: another byte, another bit.
     check 0 "SHA-NI as gcc -O$level compiled it: no index, no branch but the loops" \
@@ -120,6 +121,8 @@ for level in 1 2 3; do
     done
     check 0 "ChaCha20 on 512 bits as gcc -O$level compiled it: no way out of the vector registers" \
         stays chacha20_poly1305_avx512 "$OUT/valgrind-O$level/csrc_x86_64_chacha20_poly1305_avx512.c.o" vprold key_stream xor_batches
+    check 0 "Keccak with AVX-512VL as gcc -O$level compiled it: no way out of the vector registers" \
+        stays keccak_x4_avx512vl "$OUT/valgrind-O$level/csrc_x86_64_keccak_x4_avx512vl.c.o" vprolq permute
     check $FOUND "the same scan of AES-NI finds its way out, that of a last partial block" \
         stays aes_gcm_aesni "$OUT/valgrind-O$level/csrc_x86_64_aes_gcm_aesni.c.o" aesenc seal
     check $FOUND "the jump scan of the planted leak finds its index" scan ct_leaky "$OUT/valgrind-O$level/ct_leaky" 99 --disassemble=main
@@ -137,6 +140,9 @@ done
 for primitive in chacha20_poly1305 chacha20_poly1305_tag chacha20_poly1305_long chacha20_poly1305_long_tag; do
     planted "planted leak, valgrind, gcc -O2, CPU mask $CHACHA256" "$primitive" $memcheck "$OUT/valgrind-O2/ct_leaky" $CHACHA256
 done
+for primitive in mlkem768_ntt keccak_x4; do
+    planted "planted leak, valgrind, gcc -O2, CPU mask $MLKEM256" "$primitive" $memcheck "$OUT/valgrind-O2/ct_leaky" $MLKEM256
+done
 
 # Secrets are passed to functions by value: that is no leak, so MemorySanitizer's check of parameters is off.
 export MSAN_OPTIONS=exit_code=$FOUND
@@ -150,6 +156,7 @@ for level in 1 2 3; do
     for mask in $IFMA $IFMA512; do
         check 0 "ct_x25519, MemorySanitizer, clang -O$level, CPU mask $mask" nice "$OUT/msan-O$level/ct_x25519" "$mask"
     done
+    check 0 "ct_mlkem768, MemorySanitizer, clang -O$level, CPU mask $KECCAK512" nice "$OUT/msan-O$level/ct_mlkem768" "$KECCAK512"
     for mask in $VAES256 $VAES512; do
         for program in ct_aead ct_record ct_ticket; do
             check 0 "$program, MemorySanitizer, clang -O$level, CPU mask $mask" nice "$OUT/msan-O$level/$program" "$mask"
@@ -174,6 +181,7 @@ done
 for mask in $SHA512_AVX2 $SHA512_AVX512VL; do
     planted "planted leak, MemorySanitizer, clang -O2, CPU mask $mask" sha512 nice "$OUT/msan-O2/ct_leaky" "$mask"
 done
+planted "planted leak, MemorySanitizer, clang -O2, CPU mask $KECCAK512" keccak_x4 nice "$OUT/msan-O2/ct_leaky" $KECCAK512
 planted "planted leak, MemorySanitizer, clang -O2, CPU mask $IFMA" x25519 nice "$OUT/msan-O2/ct_leaky" $IFMA
 for primitive in x25519_base x25519_base8; do
     planted "planted leak, MemorySanitizer, clang -O2, CPU mask $IFMA512" "$primitive" nice "$OUT/msan-O2/ct_leaky" $IFMA512

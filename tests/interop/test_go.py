@@ -23,6 +23,10 @@ pytestmark = pytest.mark.interop
 
 @pytest.fixture(scope="session")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Program:
+    return build(tmp_path_factory)
+
+
+def build(tmp_path_factory: pytest.TempPathFactory) -> Program:
     """The program, compiled. The first build compiles Go's library too and takes half a minute; Go keeps it in its cache."""
     go = shutil.which("go", path=path_with_environment())
     if go is None:
