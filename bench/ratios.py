@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import idle
-from cases import Case, Work, cases
+from cases import Case, Work, cases, full
 from peers import Cannot, Terms, implementations, stacks
 
 TURN = 0.02  # seconds of one side's turn
@@ -75,6 +75,28 @@ def measure(case: Case, rounds: int, wanted: set[str]) -> dict[str, Any]:
         "sides": sides,
         "left_out": {name: words for name, words in left_out.items() if name in wanted},
     }
+
+
+# ---- The hybrid group ----
+
+
+def hybrid(rounds: int, wanted: set[str]) -> list[dict[str, Any]]:
+    """For each stack that has it: seconds that X25519MLKEM768 adds to a full handshake with X25519, both ends, turn beside turn."""
+    rows = []
+    for name, stack in stacks()[0].items():
+        if name not in wanted:
+            continue
+        try:
+            works = [full(stack, Terms(group=group)) for group in ("x25519", "X25519MLKEM768")]
+        except Cannot:
+            continue
+        calls = [calls_a_turn(work) for work in works]
+        more = []
+        for _ in range(rounds):
+            plain, both = (timed(work, count) / count for work, count in zip(works, calls, strict=True))
+            more.append(both - plain)
+        rows.append({"stack": name, "seconds": statistics.median(more)})
+    return rows
 
 
 # ---- Threads ----
@@ -168,7 +190,7 @@ def main() -> None:
     arguments = parser.parse_args()
     found, missing = stacks()
     wanted = set(arguments.peers.split(",")) | {"tlsfast"} if arguments.peers else {*found, *missing}
-    results: dict[str, Any] = {"environment": environment(arguments.rounds), "rows": [], "scaling": [], "memory": []}
+    results: dict[str, Any] = {"environment": environment(arguments.rounds), "rows": []}
     print(f"Python {platform.python_version()}, {ssl.OPENSSL_VERSION}; {', '.join(implementations())}")
     print("Times or rates; in brackets how much longer the peer takes than tlsfast, turn beside turn.\n", flush=True)
     for case in cases():
@@ -178,6 +200,10 @@ def main() -> None:
     reasons = {f"{name}: {words}" for row in results["rows"] for name, words in row["left_out"].items()}
     print("\nLeft out:", *sorted(reasons), sep="\n  ", flush=True)
     if not arguments.rows_only:
+        print("\nWhat X25519MLKEM768 adds to a full handshake with X25519, both ends:")
+        results["hybrid"] = hybrid(arguments.rounds, wanted)
+        for row in results["hybrid"]:
+            print(f"  {row['stack']:12} {row['seconds'] * 1e6:,.1f} us")
         print("\nThreads sealing 256 KiB on connections of their own, as a ratio to one thread:")
         results["scaling"] = scaling(max(3, arguments.rounds // 3), wanted)
         for row in results["scaling"]:

@@ -39,14 +39,17 @@ def table(rows: list[dict[str, Any]]) -> list[str]:
     return lines
 
 
-def threads_and_memory(results: dict[str, Any]) -> list[str]:
+def besides(results: dict[str, Any]) -> list[str]:
     lines = []
-    if results["scaling"]:
+    if results.get("hybrid"):
+        said = (f"{row['stack']} {row['seconds'] * 1e6:,.0f} µs" for row in results["hybrid"])
+        lines.append(f"X25519MLKEM768 adds to a full handshake with X25519, both ends: {', '.join(said)}.")
+    if results.get("scaling"):
         said = (f"{row['stack']} {row['2']:.2f} and {row['4']:.2f}" for row in results["scaling"])
         lines.append(
             f"Two and four threads sealing on connections of their own, as a ratio to one thread: {', '.join(said)}."
         )
-    if results["memory"]:
+    if results.get("memory"):
         said = (f"{row['stack']} {row['resident'] / 1024:.1f} KiB" for row in results["memory"])
         lines.append(f"An idle connection, one end, after its handshake: {', '.join(said)}.")
     return lines
@@ -84,7 +87,7 @@ def document(results: dict[str, Any]) -> str:
         "",
         *table(results["rows"]),
         "",
-        *threads_and_memory(results),
+        *besides(results),
         "",
         "Left out:",
         "",
@@ -163,7 +166,7 @@ def readme(results: dict[str, Any], text: str) -> str:
     if not after:
         raise SystemExit(f"README.md lacks the marks {BEGIN} and {END}")
     rows = [row for row in results["rows"] if row["in_readme"]]
-    body = [machine(results), "", *table(rows), "", *threads_and_memory(results)]
+    body = [machine(results), "", *table(rows), "", *besides(results)]
     return before + "\n".join([BEGIN, "", *body, "", END]) + after
 
 

@@ -74,4 +74,4 @@ def test_the_plot_is_well_formed_and_knows_the_dark() -> None:
 
 def test_a_readme_without_the_marks_is_refused() -> None:
     with pytest.raises(SystemExit, match="lacks the marks"):
-        render.readme({"environment": {}, "rows": [], "scaling": [], "memory": []}, "# tlsfast\n")
+        render.readme({"environment": {}, "rows": []}, "# tlsfast\n")
