@@ -61,9 +61,9 @@ static void report(const char *implementation, const char *what, size_t bytes, w
 {
     char label[160];
     if (bytes != 0)
-        snprintf(label, sizeof label, "%-28s %-18s %6zu", implementation, what, bytes);
+        snprintf(label, sizeof label, "%-38s %-18s %6zu", implementation, what, bytes);
     else
-        snprintf(label, sizeof label, "%-28s %-25s", implementation, what);
+        snprintf(label, sizeof label, "%-38s %-25s", implementation, what);
     if (strstr(label, wanted) == NULL)
         return;
     size_t calls = 1;
