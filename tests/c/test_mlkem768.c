@@ -119,6 +119,62 @@ static void test_encoding(void)
     }
 }
 
+/* What a polynomial in this implementation's order is to others: canonical coefficients in the standard's order. */
+static void standard(const tf_mlkem768_impl *impl, uint8_t out[384], tf_mlkem_poly p)
+{
+    impl->order(&p);
+    impl->encode12(out, &p);
+}
+
+/* The transforms and the product of polynomials whose coefficients are as large as they may be, in signs that make every sum as large as it can get,
+ * and of noise, are what the portable code makes of them. */
+static void test_arithmetic(void)
+{
+    const tf_mlkem768_impl *portable = &tf_mlkem768_portable;
+    static const int16_t sizes[] = {TF_MLKEM_Q, 1664, 1665, 1};
+    for (size_t m = 0; m < MASKS; m++) {
+        tf_cpu_limit(masks[m]);
+        const tf_mlkem768_impl *impl = tf_dispatch_mlkem768();
+        for (uint64_t seed = 0; seed < 200; seed++) {
+            tf_mlkem_poly ours[6], theirs[6], r, s;
+            uint8_t noise[512], a[384], b[384];
+            for (size_t k = 0; k < 6; k++) {
+                check_noise(noise, sizeof noise, 6 * seed + k);
+                for (size_t i = 0; i < 256; i++) {
+                    int16_t size = sizes[seed % 4];
+                    int16_t any = (int16_t)((noise[2 * i] | noise[2 * i + 1] << 8) % (2 * TF_MLKEM_Q + 1) - TF_MLKEM_Q);
+                    int16_t sign = seed < 36 ? (int16_t)((i >> seed / 4 & 1) != 0 ? -1 : 1) : (int16_t)(noise[i] & 1 ? -1 : 1);
+                    theirs[k].c[i] = seed < 100 ? (int16_t)(size * sign) : any;
+                }
+                ours[k] = theirs[k];
+                impl->order(&ours[k]);
+            }
+            r = ours[0];
+            s = theirs[0];
+            impl->transform_back(&r);
+            portable->transform_back(&s);
+            impl->encode12(a, &r);
+            portable->encode12(b, &s);
+            CHECK(memcmp(a, b, sizeof a) == 0);
+            impl->multiply(&r, ours, 1, ours + 3);
+            portable->multiply(&s, theirs, 1, theirs + 3);
+            standard(impl, a, r);
+            standard(portable, b, s);
+            CHECK(memcmp(a, b, sizeof a) == 0);
+            r = s = theirs[1];
+            impl->transform(&r);
+            portable->transform(&s);
+            standard(impl, a, r);
+            standard(portable, b, s);
+            CHECK(memcmp(a, b, sizeof a) == 0);
+            int16_t largest = 0;
+            for (size_t i = 0; i < 256; i++)
+                largest = (int16_t)(abs(r.c[i]) > largest ? abs(r.c[i]) : largest);
+            CHECK(largest <= TF_MLKEM_Q);
+        }
+    }
+}
+
 /* SampleNTT's loop in two calls, the first of 24 to 336 bytes: candidates below q in their order, never more than 256. */
 static void test_uniform(void)
 {
@@ -227,6 +283,28 @@ static void test_agrees(tf_mlkem768_key *key)
     }
 }
 
+/* Any byte of the ciphertext changed, also so little that it decrypts to the same message: never the secret, always the same other one. */
+static void test_every_byte(tf_mlkem768_key *key)
+{
+    uint8_t ek[TF_MLKEM768_EK], ct[TF_MLKEM768_CT], zero[64] = {0};
+    tf_secret sent, received, again;
+    for (size_t at = 0; at < MASKS; at++) {
+        tf_cpu_limit(masks[at]);
+        CHECK(tf_test_mlkem768_generate(key, ek, zero) == TF_OK && tf_test_mlkem768_encapsulate(&sent, ct, ek, zero) == TF_OK);
+        if (at > 0 && tf_cpu_features() == 0)
+            continue; /* the portable code again */
+        for (size_t i = 0; i < 2 * sizeof ct; i++) {
+            size_t byte = i / 2, bit = i % 2 * 4;
+            ct[byte] = (uint8_t)(ct[byte] ^ 1 << bit);
+            CHECK(tf_mlkem768_decapsulate(&received, key, ct) == TF_OK && received.len == 32);
+            CHECK(memcmp(received.bytes, sent.bytes, 32) != 0);
+            CHECK(i % 64 != 0 || (tf_mlkem768_decapsulate(&again, key, ct) == TF_OK && memcmp(&again, &received, sizeof again) == 0));
+            ct[byte] = (uint8_t)(ct[byte] ^ 1 << bit);
+        }
+        CHECK(tf_mlkem768_decapsulate(&received, key, ct) == TF_OK && memcmp(&received, &sent, sizeof sent) == 0);
+    }
+}
+
 /* A key serves whoever decapsulates with it, whatever the processor shows by then. */
 static void test_key_keeps_its_order(tf_mlkem768_key *key)
 {
@@ -306,9 +384,11 @@ int main(void)
         return 1;
     test_keccak();
     test_encoding();
+    test_arithmetic();
     test_uniform();
     test_known(key);
     test_agrees(key);
+    test_every_byte(key);
     test_key_keeps_its_order(key);
     test_refused(key);
     test_join();
