@@ -112,7 +112,8 @@ class Connection(Driver):
         if not self._receiving.acquire(blocking=False):
             raise _second_reader()
         try:
-            self._check_alive()
+            if self._failure is not None:
+                raise self._fresh_failure()
             if self._peer_closed:
                 return []
             try:

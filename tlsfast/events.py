@@ -27,9 +27,9 @@ class HandshakeCompleted:
     verified_chain: tuple[bytes, ...] = field(default=(), repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class DataReceived:
-    """Application data, bytes-like, the receiver's own."""
+    """Application data, bytes-like, the receiver's own. (Frozen but for the time that it would cost: there is one for each small record.)"""
 
     data: bytes
 
