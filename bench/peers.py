@@ -462,9 +462,9 @@ class Pyrtls(Stack):
             return b"".join(wire)
 
         def feed(receiver: Any, wire: bytes) -> int:
-            left, got = wire, 0
-            while left:
-                left = left[receiver.read_tls(left) :]
+            at, got = 0, 0
+            while at < len(wire):
+                at += receiver.read_tls(wire[at : at + PIECE + 64])
                 while receiver.process_new_packets().plaintext_bytes_to_read:
                     got += receiver.read_into(room)
             return got
