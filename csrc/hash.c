@@ -164,6 +164,12 @@ int tf_hash_digest(const tf_hash *state, uint8_t *out)
     return TF_OK;
 }
 
+int tf_hash_update_digest(tf_hash *state, uint8_t *out, const uint8_t *in, size_t len)
+{
+    int rc = tf_hash_update(state, in, len);
+    return rc ? rc : tf_hash_digest(state, out);
+}
+
 int tf_hash_once(int hash, uint8_t *out, const uint8_t *in, size_t len)
 {
     tf_hash state;

@@ -84,6 +84,8 @@ void tf_hash_free(tf_hash *state);
 int tf_hash_update(tf_hash *state, const uint8_t *in, size_t len);
 /* The digest of what was added so far, tf_hash_length bytes to out; the state goes on unchanged. */
 int tf_hash_digest(const tf_hash *state, uint8_t *out);
+/* tf_hash_update, then tf_hash_digest. */
+int tf_hash_update_digest(tf_hash *state, uint8_t *out, const uint8_t *in, size_t len);
 int tf_hash_once(int hash, uint8_t *out, const uint8_t *in, size_t len);
 
 /* ---- HMAC (RFC 2104), HKDF (RFC 5869), the TLS 1.3 key schedule (RFC 8446, 7.1) ---- */

@@ -160,6 +160,12 @@ class Hash:
         check(lib.tf_hash_digest(self._state, out), "Hash.digest")
         return bytes(_unpack(out, self.length))
 
+    def update_digest(self, data: bytes) -> bytes:
+        """update, then digest, in one call."""
+        out = _new("uint8_t[64]")
+        check(lib.tf_hash_update_digest(self._state, out, data, len(data)), "Hash.update_digest")
+        return bytes(_unpack(out, self.length))
+
     def clone(self) -> Hash:
         return Hash(self.algorithm, lib.tf_hash_clone(self._state))
 

@@ -223,9 +223,10 @@ def answer_hello(hs: Handshake, choice: Choice, hello: ClientHello, session: res
         key_share=KeyShareEntry(choice.group, public),
         supported_versions=TLSVersion.TLSv1_3,
     )
-    for what, value in (("version", TLSVersion.TLSv1_3), ("cipher_suite", choice.suite), ("group", choice.group)):
-        hs.decided(what, value)
-    hs.decided("resumption", session is not None)
+    if hs.observers is not None:
+        for what, value in (("version", TLSVersion.TLSv1_3), ("cipher_suite", choice.suite), ("group", choice.group)):
+            hs.decided(what, value)
+        hs.decided("resumption", session is not None)
     hs.send(
         ServerHello(
             random=crypto.random_bytes(32),

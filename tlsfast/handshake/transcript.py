@@ -11,17 +11,17 @@ from tlsfast.registry import HandshakeType
 class Transcript:
     """Handshake messages in order, each with its 4-byte header.
 
-    The newest stays outside the hash until the next one comes or digest() is asked, so that `before` and digest_truncated() can leave it out."""
+    The newest stays outside until the next one comes or digest() is asked, so that `before` and digest_truncated() can leave it out."""
 
-    __slots__ = ("_hash", "_messages", "_newest", "_raw")
+    __slots__ = ("_digest", "_hash", "_messages", "_newest", "_pending")
 
     def __init__(self) -> None:
-        self._raw: list[bytes] = []
         self._hash: Hash | None = None
+        self._pending: list[bytes] = []  # before the newest, and not hashed yet
         self._newest: bytes | None = None
-        self._messages: list[bytes] | None = (
-            None  # TLS 1.2: kept for CertificateVerify, which signs the messages themselves
-        )
+        self._digest = b""  # of what is hashed
+        # TLS 1.2: kept for CertificateVerify, which signs the messages themselves
+        self._messages: list[bytes] | None = None
 
     def add(self, raw: bytes) -> None:
         self.settle()
@@ -29,38 +29,32 @@ class Transcript:
 
     def settle(self) -> None:
         """Let the newest message be one of those before, without another."""
-        if self._newest is None:
+        newest = self._newest
+        if newest is None:
             return
+        self._pending.append(newest)
         if self._messages is not None:
-            self._messages.append(self._newest)
-        if self._hash is None:
-            self._raw.append(self._newest)
-        else:
-            self._hash.update(self._newest)
+            self._messages.append(newest)
         self._newest = None
 
     def use_hash(self, algorithm: int, *, keep_messages: bool = False) -> None:
-        """The suite is known: hash what was kept. A second call must name the same hash. keep_messages: for `messages`."""
+        """The suite is known: what was kept is hashed. A second call must name the same hash. keep_messages: for `messages`."""
         if keep_messages:
-            self._messages = list(self._raw)
-        if self._hash is not None:
-            if self._hash.algorithm != algorithm:
-                raise InternalError("the transcript's hash cannot change")
-            return
-        self._hash = Hash(algorithm)
-        for raw in self._raw:
-            self._hash.update(raw)
-        self._raw.clear()
+            self._messages = list(self._pending)
+        if self._hash is None:
+            self._hash = Hash(algorithm)
+        elif self._hash.algorithm != algorithm:
+            raise InternalError("the transcript's hash cannot change")
 
     def replace_hello_by_hash(self, algorithm: int) -> None:
         """After a HelloRetryRequest a message_hash message takes the place of ClientHello1 (RFC 8446, 4.4.1).
 
         The server calls it with ClientHello1 as the newest message, the client with the HelloRetryRequest as the newest."""
-        if not self._raw:
+        if not self._pending:
             self.settle()
-        (hello,) = self._raw
+        (hello,) = self._pending
         digest = hash_once(algorithm, hello)
-        self._raw = [bytes((HandshakeType.message_hash, 0, 0, len(digest))) + digest]
+        self._pending = [bytes((HandshakeType.message_hash, 0, 0, len(digest))) + digest]
         self.use_hash(algorithm)
 
     @property
@@ -74,12 +68,17 @@ class Transcript:
     def digest(self) -> bytes:
         """The transcript hash up to and including the newest message."""
         self.settle()
-        return self._running().digest()
+        return self.before
 
     @property
     def before(self) -> bytes:
         """The transcript hash without the newest message: what its signature or Finished value covers."""
-        return self._running().digest()
+        if self._hash is None:
+            raise InternalError("the transcript's hash is not known yet")
+        if self._pending:
+            self._digest = self._hash.update_digest(b"".join(self._pending))
+            self._pending.clear()
+        return self._digest
 
     @property
     def newest(self) -> bytes:
@@ -92,18 +91,10 @@ class Transcript:
         """The hash for PSK binders (RFC 8446, 4.2.11.2): the messages before the newest, a ClientHello, then that one up to its binders.
 
         The client asks before it adds its hello, and settles what came before."""
-        if self._hash is not None:
-            if self._hash.algorithm != algorithm:
-                raise InternalError("a PSK of another hash after a HelloRetryRequest")
+        if self._hash is None:
+            running = Hash(algorithm)
+        elif self._hash.algorithm == algorithm:
             running = self._hash.clone()
         else:
-            running = Hash(algorithm)
-            for raw in self._raw:
-                running.update(raw)
-        running.update(truncated)
-        return running.digest()
-
-    def _running(self) -> Hash:
-        if self._hash is None:
-            raise InternalError("the transcript's hash is not known yet")
-        return self._hash
+            raise InternalError("a PSK of another hash after a HelloRetryRequest")
+        return running.update_digest(b"".join((*self._pending, truncated)))
