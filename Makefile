@@ -4,6 +4,7 @@
 #     make demo     a handshake step by step, and what it and bulk data cost beside the standard ssl module
 #     make test     the tests (MARKS=slow for the slow ones; ARGS= for more pytest arguments)
 #     make interop  the tests against other people's TLS stacks
+#     make cpython  CPython's own tests of ssl and of what is built on it, with our context in the place of the standard one
 #     make check    formats, linters, types, C self-tests under sanitizers, tests
 #     make ct       constant time: secrets followed through every branch and index
 #     make ct-rsa   a t-test over the times of static RSA's failures: a report
@@ -32,7 +33,7 @@ C_FILES := $(sort $(shell find csrc -name '*.[ch]'))
 C_STYLED = $(sort $(shell find csrc tests $(wildcard fuzz) -name "*.[ch]"))
 PY_STYLED := setup.py build_ffi.py tlsfast tests tools $(wildcard bench) $(wildcard fuzz)
 
-.PHONY: demo test interop check fmt-check lint types c-test ct ct-rsa qemu fuzz bench bench-each bench-docs cbench icount fmt dist build clean
+.PHONY: demo test interop cpython check fmt-check lint types c-test ct ct-rsa qemu fuzz bench bench-each bench-docs cbench icount fmt dist build clean
 
 demo: build
 	@$(BIN)/tlsfast demo $(ARGS)
@@ -42,6 +43,9 @@ test: build
 
 interop: build $(VENV)/.with-interop build/sslyze-venv/bin/sslyze
 	$(BIN)/python -m pytest -q -m interop $(ARGS)
+
+cpython: build
+	$(BIN)/python tests/cpython/run.py $(ARGS)
 
 # A peer that needs an older cryptography than ours.
 build/sslyze-venv/bin/sslyze: | $(VENV)/.ready

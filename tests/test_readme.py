@@ -18,7 +18,7 @@ from tlsfast.cli.serve import answer_http
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-CLIENT, SERVER, MEMORY = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+CLIENT, SERVER, BENEATH, MEMORY = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
 @pytest.fixture
@@ -51,6 +51,15 @@ def www(listener: socket.socket) -> None:
 def on_a_free_port(example: str, port: str, free: int) -> str:
     assert port in example
     return example.replace(port, str(free))
+
+
+def test_beneath_the_standard_library(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=www, args=(listener,))
+        thread.start()
+        run(on_a_free_port(BENEATH, "8443", listener.getsockname()[1]))
+        thread.join()
+    assert capsys.readouterr().out == "200\n"
 
 
 def test_a_client(files: Path, capsys: pytest.CaptureFixture[str]) -> None:

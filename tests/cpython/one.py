@@ -8,6 +8,7 @@ import json
 import sys
 import unittest
 import warnings
+from pathlib import Path
 
 
 class Record(unittest.TextTestResult):
@@ -41,6 +42,7 @@ class Record(unittest.TextTestResult):
 
 def main() -> None:
     which, module, *only = sys.argv[1:]
+    sys.path[0] = str(Path(__file__).parents[2])  # where tlsfast is, in place of this folder
     if which == "tlsfast":
         import tlsfast.ssl
 

@@ -13,9 +13,8 @@ from tlsfast.errors import PeerError
 from tlsfast.registry import AlertDescription
 
 
-def choose(context: Any, client_hello: Any, connection: Any) -> ServerConfig:
-    """The configuration for this hello. connection has the attribute context, which sni_callback may set."""
-    config: ServerConfig = context._tlsfast_config(True)
+def choose(context: Any, client_hello: Any, connection: Any, config: ServerConfig) -> ServerConfig:
+    """The configuration for this hello in place of config, the context's. connection's attribute context is what sni_callback may set."""
     if context.sni_callback is not None:
         _ask(context, client_hello.extensions.server_name, connection)
         if connection.context is not context:

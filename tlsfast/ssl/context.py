@@ -31,6 +31,13 @@ from tlsfast.ssl.wires import BIOEngine, SocketEngine
 
 # The C type's own descriptors. The properties of ssl.SSLContext set through super(SSLContext, SSLContext), a global name that inject() exchanges.
 _C: Final[Any] = _ssl._SSLContext
+# What makes another configuration when it changes; _revision counts what is kept here.
+_READ_BACK: Final = tuple(
+    getattr(_C, name).__get__
+    for name in (
+        "options verify_mode verify_flags minimum_version maximum_version check_hostname num_tickets keylog_filename post_handshake_auth"
+    ).split()
+)
 # SSL_OP_LEGACY_SERVER_CONNECT, which has a name in Python 3.12 only.
 _LEGACY_SERVER_CONNECT: Final = 0x4
 _CLIENT_AUTH: Final[dict[int, Literal["required", "optional"] | None]] = {
@@ -69,7 +76,9 @@ class SSLContext(ssl.SSLContext):
     _statistics: dict[str, int]
     _configs: dict[Any, Any]
 
-    def __new__(cls, protocol: int | None = None, *_: Any, fallback: Literal["openssl"] | None = None) -> Self:
+    def __new__(
+        cls, protocol: int | None = None, *_: Any, fallback: Literal["openssl"] | None = None, **__: Any
+    ) -> Self:
         if protocol is None:
             text = "ssl.SSLContext() without protocol argument is deprecated."
             warnings.warn(text, category=DeprecationWarning, stacklevel=2)
@@ -168,14 +177,22 @@ class SSLContext(ssl.SSLContext):
         made: ClientConfig | ServerConfig = config
         return made
 
-    def _tlsfast_answer(self, client_hello: Any, connection: Any) -> ServerConfig:
+    def _tlsfast_answer(self, client_hello: Any, connection: Any, config: ServerConfig | None = None) -> ServerConfig:
         """The configuration by which a ClientHello is served: sni_callback is asked, ALPN without a protocol in common goes without.
 
-        connection: what sni_callback is given; its attribute context may be set. Raises a tlsfast.PeerError where the callback refuses."""
-        return choose(self, client_hello, connection)
+        connection: what sni_callback is given; its attribute context, this one, may be set by it. config: what _tlsfast_config gave the connection.
+        Raises a tlsfast.PeerError where the callback refuses."""
+        if config is None:
+            config = self._server_side_config()
+        return choose(self, client_hello, connection, config)
+
+    def _server_side_config(self) -> ServerConfig:
+        config = self._tlsfast_config(True)
+        assert isinstance(config, ServerConfig)
+        return config
 
     def _check_side(self, server_side: bool, server_hostname: str | None) -> None:
-        protocol = self.protocol
+        protocol = _C.protocol.__get__(self)
         if server_side and protocol == ssl.PROTOCOL_TLS_CLIENT:
             raise make(ssl.SSLError, 1, "Cannot create a server socket with a PROTOCOL_TLS_CLIENT context")
         if not server_side and protocol == ssl.PROTOCOL_TLS_SERVER:
@@ -185,15 +202,11 @@ class SSLContext(ssl.SSLContext):
                 raise ValueError("server_hostname cannot be an empty string or start with a leading dot.")
             if "\0" in server_hostname:
                 raise TypeError("server_hostname must not contain a null character")
-        elif self.check_hostname and not server_side:
+        elif not server_side and _C.check_hostname.__get__(self):
             raise ValueError("check_hostname requires server_hostname")
 
     def _key(self, server_side: bool) -> tuple[Any, ...]:
-        get = (
-            _C.options, _C.verify_mode, _C.verify_flags, _C.minimum_version, _C.maximum_version, _C.check_hostname,
-            _C.num_tickets, _C.keylog_filename, _C.post_handshake_auth,
-        )  # fmt: skip
-        return server_side, self._revision, self._anchors.revision, *[each.__get__(self) for each in get]
+        return server_side, self._revision, self._anchors.revision, *[get(self) for get in _READ_BACK]
 
     def _shared(self) -> dict[str, Any]:
         """What client and server have in common."""

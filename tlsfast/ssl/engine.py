@@ -22,6 +22,8 @@ from tlsfast.ssl.errors import protocol_error, translate, unsupported, zero_retu
 from tlsfast.ssl.facts import Facts
 from tlsfast.ssl.session import ContextSessions, OneSession, SSLSession
 
+# From here on a read saves copies.
+BULK = 32 * 1024
 # Sealed and sent at a time over a socket.
 _PIECE = 256 * 1024
 
@@ -96,7 +98,7 @@ class Engine(Facts):
                 while connection.handshake is None:
                     self._flush(deadline)
                     self._raise_failure(connection)
-                    self._receive(connection, 0, deadline)
+                    self._act(connection, self._receive(connection, 0, deadline))
                 self._flush(deadline)
             except ssl.SSLWantReadError:
                 self._flush_quietly()
@@ -153,20 +155,24 @@ class Engine(Facts):
 
     # ---- Receiving ----
 
-    def _receive(self, connection: ClientConnection | ServerConnection, wanted: int, deadline: float | None) -> None:
-        """Take wire bytes once and act on them. wanted: plaintext bytes that the caller has room for; 0 in handshake and shutdown: one record."""
+    def _receive(
+        self, connection: ClientConnection | ServerConnection, wanted: int, deadline: float | None
+    ) -> list[Event]:
+        """Take wire bytes once; what they mean is for _act. wanted: plaintext bytes that the caller has room for; 0 in handshake and shutdown."""
         wire = self._read_wire(connection, wanted, deadline)
         try:
-            self._act(connection, connection.receive_data(wire) if wire else connection.receive_eof())
+            events = connection.receive_data(wire) if wire else connection.receive_eof()
         except Truncated as error:
             if self._handshake is None or not self._context.options & _IGNORE_EOF:
                 raise translate(error) from None
             self._eof = True
+            return []
         except TLSError as error:
-            self._flush_quietly()
+            self._part()
             raise translate(error, self.server_hostname) from None
-        if connection.send_pending and connection.handshake is not None:
+        if connection.send_pending and self._handshake is not None:
             self._flush_quietly()
+        return events
 
     def _act(self, connection: ClientConnection | ServerConnection, events: list[Event]) -> None:
         for event in events:
@@ -180,19 +186,23 @@ class Engine(Facts):
                 self._completed(event)
             elif isinstance(event, TicketReceived):
                 self._take_session()
-            elif isinstance(event, ChooseConfig):
-                self._act(connection, self._answer(connection, event))
             elif isinstance(event, Request):
-                wrong = ApiMisuse(f"{type(event).__name__} has nobody to answer it here")
-                self._act(connection, connection.answer(event, wrong))
+                try:
+                    more = self._answer(connection, event)
+                except TLSError as error:
+                    self._part()
+                    raise translate(error, self.server_hostname) from None
+                self._act(connection, more)
 
-    def _answer(self, connection: ClientConnection | ServerConnection, event: ChooseConfig) -> list[Event]:
-        """A ClientHello came: whose configuration is it to be?"""
+    def _answer(self, connection: ClientConnection | ServerConnection, event: Request) -> list[Event]:
+        """A ClientHello came: whose configuration is it to be? Other questions are not asked by a context's configurations."""
+        if not isinstance(event, ChooseConfig):
+            return connection.answer(event, ApiMisuse(f"{type(event).__name__} has nobody to answer it here"))
         context = self._context
         self._offered = tuple(event.client_hello.cipher_suites)
         answer: object
         try:
-            answer = context._tlsfast_answer(event.client_hello, self.owner if self.owner is not None else self)
+            answer = context._tlsfast_answer(event.client_hello, self.owner or self, self._config)
         except PeerError as error:
             answer = error
         except ssl.SSLError as error:
@@ -218,26 +228,37 @@ class Engine(Facts):
             length = len(view)
         if not length:
             return 0
+        if length >= BULK and (filled := self._read_bulk(view, length)):
+            return filled
         data = self._read(length)
         taken = len(data)
         view[:taken] = data
         return taken
 
+    def _read_bulk(self, view: memoryview, length: int) -> int:
+        """Read straight into view, where that is worth it; 0 where read must go the common way."""
+        return 0
+
     def _read(self, length: int) -> bytes:
         with self._reading:
-            if not self._ready:
-                if self._handshake is None:
-                    self.do_handshake()
-                connection = self._connection
-                assert connection is not None
-                deadline = self._deadline("read")
-                while not self._ready:
-                    if self._eof:
-                        if self._shut:
-                            raise zero_return()
-                        return b""
+            if self._ready:
+                return self._take(length)
+            if self._handshake is None:
+                self.do_handshake()
+            connection = self._connection
+            assert connection is not None
+            deadline = self._deadline("read")
+            while not self._ready:
+                if self._eof:
+                    if self._shut:
+                        raise zero_return()
+                    return b""
+                if connection.failure is not None:
                     self._raise_failure(connection)
-                    self._receive(connection, length, deadline)
+                events = self._receive(connection, length, deadline)
+                if len(events) == 1 and (event := events[0]).__class__ is DataReceived and len(event.data) <= length:
+                    return event.data  # what bulk data always is
+                self._act(connection, events)
             return self._take(length)
 
     def _take(self, length: int) -> bytes:
@@ -322,7 +343,7 @@ class Engine(Facts):
                         "APPLICATION_DATA_AFTER_CLOSE_NOTIFY",
                         "the peer sent data after our close_notify: read until the end before unwrap()",
                     )
-                self._receive(connection, 0, deadline)
+                self._act(connection, self._receive(connection, 0, deadline))
             return self._peer()
 
     def get_channel_binding(self, cb_type: str = "tls-unique") -> bytes | None:
@@ -351,6 +372,10 @@ class Engine(Facts):
 
     def _flush_quietly(self) -> None:
         raise NotImplementedError
+
+    def _part(self) -> None:
+        """The connection has failed: the alert leaves, if it can."""
+        self._flush_quietly()
 
     def _give_back(self, trailing: bytes) -> None:
         raise NotImplementedError

@@ -14,29 +14,29 @@ from tlsfast.sessions import Session, SessionCache
 class SSLSession:
     """A client's session: what SSLSocket.session gives, and what wrap_socket(session=...) takes, on the same context."""
 
-    __slots__ = ("_context", "_id", "_key", "_session")
+    __slots__ = ("_context", "_first", "_key", "_session")
 
     def __init__(self, session: Session, key: Hashable, context: Any, resumed: SSLSession | None = None) -> None:
-        """resumed: the session that this one continues, whose id stays."""
+        """resumed: the session that this one continues, whose id, time and timeout stay."""
         self._session = session
-        self._id = resumed.id if resumed is not None else session.session_id or hashlib.sha256(session.ticket).digest()
+        self._first: Session = resumed._first if resumed is not None else session
         self._key = key  # what the connection had that it comes from: name, trust, certificate...
         self._context = context
 
     @property
     def id(self) -> bytes:
         """The session id; a ticket's hash where there is a ticket in its place."""
-        return self._id
+        return self._first.session_id or hashlib.sha256(self._first.ticket).digest()
 
     @property
     def time(self) -> int:
         """When it was received, in seconds since the epoch."""
-        return int(self._session.received_at)
+        return int(self._first.received_at)
 
     @property
     def timeout(self) -> int:
         """Seconds for which it can be resumed."""
-        return round(self._session.expires_at - self._session.received_at)
+        return round(self._first.expires_at - self._first.received_at)
 
     @property
     def has_ticket(self) -> bool:

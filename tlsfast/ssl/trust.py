@@ -265,7 +265,7 @@ def _store(system: bool, ders: tuple[bytes, ...], crls: tuple[bytes, ...], prese
 class _ContextTrust(TrustStore):
     """A store with what contexts know and a TrustStore does not: an empty one, lists that must be there, anchors that are found on request."""
 
-    __slots__ = ("_found", "_inner", "_issuers", "_on_request", "_required")
+    __slots__ = ("_found", "_identity", "_inner", "_issuers", "_on_request", "_required")
 
     def __init__(
         self,
@@ -280,11 +280,12 @@ class _ContextTrust(TrustStore):
         self._required = required
         self._on_request = on_request
         self._found = found
+        digest = inner.digest if inner is not None else b""
+        self._identity = hashlib.sha256(b"context" + digest + required.to_bytes(8)).digest()
 
     @property
     def digest(self) -> bytes:
-        inner = self._inner.digest if self._inner is not None else b""
-        return hashlib.sha256(b"context" + inner + self._required.to_bytes(8)).digest()
+        return self._identity
 
     @property
     def preset(self) -> Preset:

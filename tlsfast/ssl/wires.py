@@ -9,13 +9,15 @@ import os
 import select
 import socket
 import ssl
+import threading
 import weakref
 from time import monotonic
 from typing import Any
 
 from tlsfast.connection import ClientConnection, ServerConnection
-from tlsfast.ssl.engine import Engine
-from tlsfast.ssl.errors import want_read, want_write
+from tlsfast.errors import TLSError
+from tlsfast.ssl.engine import BULK, Engine
+from tlsfast.ssl.errors import translate, want_read, want_write
 
 _HEADER = 5
 # The largest record (RFC 5246, 6.2.3), with its header.
@@ -29,6 +31,23 @@ _FILES = os.name == "posix"
 _recv = _socket.socket.recv
 _send = _socket.socket.send
 _gettimeout = _socket.socket.gettimeout
+
+# A full record of TLS 1.3, and how much is sealed, and read into one object, at a time.
+_FULL = _HEADER + 2**14 + 17
+_PIECE = 64 * 1024
+_MOST = 256 * 1024 + 1024
+_MOST_PARTING_READS = 4
+
+
+class _Space(threading.local):
+    """A thread's memory for large data. busy: a signal handler or a finalizer may use another connection meanwhile."""
+
+    def __init__(self) -> None:
+        self.busy = False
+        self.view = memoryview(bytearray(_MOST))
+
+
+_space = _Space()
 
 
 def _body_length(header: bytes) -> int:
@@ -185,6 +204,14 @@ class SocketEngine(Engine):
             finally:
                 self._sending.release()
 
+    def _part(self) -> None:
+        """Send the alert, and take what else has come: closed with bytes unread, the socket would be reset, and the alert lost on its way."""
+        self._flush_quietly()
+        sock = self._socket()
+        for _ in range(_MOST_PARTING_READS if sock is not None and sock.fileno() >= 0 else 0):
+            if not _read_now(sock, _PIECE):
+                break
+
     def _give_back(self, trailing: bytes) -> None:
         """Nothing can go back into a socket: what read(n) took beyond close_notify is in the connection's trailing_data."""
 
@@ -206,6 +233,84 @@ class BIOEngine(Engine):
         self._incoming = incoming
         self._outgoing = outgoing
 
+    def write(self, data: Any) -> int:
+        """Seal data into the outgoing BIO, which takes all."""
+        if self._handshake is None:
+            self.do_handshake()
+        connection = self._connection
+        assert connection is not None
+        if data.__class__ is not bytes:
+            data = memoryview(data).cast("B")
+        length = len(data)
+        with self._sending:
+            try:
+                if length >= BULK and not _space.busy:
+                    self._seal_in_pieces(connection, memoryview(data))
+                elif wire := connection.seal(data):
+                    self._outgoing.write(wire)
+            except TLSError as error:
+                raise translate(error, self.server_hostname) from None
+        return length
+
+    def _seal_in_pieces(self, connection: ClientConnection | ServerConnection, data: memoryview) -> None:
+        """Through memory that stays: large objects would be fresh pages each time, which cost more than sealing."""
+        space = _space
+        if connection.sealed_size(_PIECE) > len(space.view):  # a small record_size_limit
+            self._outgoing.write(connection.seal(data))
+            return
+        space.busy = True
+        try:
+            for start in range(0, len(data), _PIECE):
+                size = connection.seal_into(data[start : start + _PIECE], space.view)
+                self._outgoing.write(space.view[:size])
+        finally:
+            space.busy = False
+
+    def _read(self, length: int) -> bytes:
+        space = _space
+        if length < BULK or self._ready or space.busy:
+            return super()._read(length)
+        space.busy = True
+        try:
+            filled = self._read_bulk(space.view, min(length, _MOST))
+            if filled:
+                return bytes(space.view[:filled])
+        finally:
+            space.busy = False
+        return super()._read(length)
+
+    def _read_bulk(self, view: memoryview, length: int) -> int:
+        with self._reading:
+            connection, filled = self._connection, 0
+            if (
+                connection is None
+                or self._handshake is None
+                or self._ready
+                or self._eof
+                or connection.failure is not None
+            ):
+                return 0
+            while length - filled >= _RECORD:
+                # Whole records, if they are full ones: what is cut would have to be joined.
+                begun = connection.wire_needed if connection.wire_buffered else _FULL
+                wire = self._incoming.read(min(begun + 3 * _FULL, length - filled))
+                if not wire:
+                    break
+                try:
+                    size, events = connection.receive_into(wire, view[filled:length])
+                except TLSError as error:
+                    self._flush_quietly()
+                    if filled:
+                        break  # the next call raises it again
+                    raise translate(error, self.server_hostname) from None
+                filled += size
+                if events:
+                    self._act(connection, events)
+                    break
+            if connection.send_pending:
+                self._flush_quietly()
+            return filled
+
     def _peer(self) -> None:
         return None
 
@@ -214,7 +319,8 @@ class BIOEngine(Engine):
 
     def _read_wire(self, connection: ClientConnection | ServerConnection, wanted: int, deadline: float | None) -> bytes:
         incoming = self._incoming
-        wire = incoming.read(max(wanted - connection.wire_buffered, _RECORD))
+        # Records of 16 KiB have at most 29 bytes around them: so much that the last of those that fit comes whole.
+        wire = incoming.read(max(wanted + (wanted >> 14) * 32 - connection.wire_buffered, _RECORD))
         if not wire and not incoming.eof:
             raise want_read()
         return wire
