@@ -72,6 +72,19 @@ def open_(stack: Stack, terms: Terms, size: int) -> Work:
     return Work(opened, lambda calls: [once() for _ in range(calls)], max(BULK_CALLS, (1 << 22) // size))
 
 
+def seal_into(stack: Stack, terms: Terms, size: int) -> Work:
+    check_size(stack, size)
+    joined = stack.shaker(terms)()
+    return Work((joined.sealer_into or joined.sealer)(bytes(size)))
+
+
+def open_into(stack: Stack, terms: Terms, size: int) -> Work:
+    check_size(stack, size)
+    joined = stack.shaker(terms)()
+    once, opened = joined.sealer(bytes(size)), (joined.opener_into or joined.opener)()
+    return Work(opened, lambda calls: [once() for _ in range(calls)], max(BULK_CALLS, (1 << 22) // size))
+
+
 def pair(stack: Stack, terms: Terms, size: int) -> Work:
     check_size(stack, size)
     joined = stack.shaker(terms)()
@@ -94,6 +107,13 @@ def record_cases() -> Iterator[Case]:
                     size,
                     suite == "AES-256-GCM" or label == "256 KiB",
                 )
+        for what, do in (("seal", seal_into), ("open", open_into)):
+            yield Case(
+                f"{suite}: {what} 256 KiB, into the caller's buffer",
+                every_stack(lambda stack, do=do, terms=terms: do(stack, terms, SIZES["256 KiB"])),
+                SIZES["256 KiB"],
+                True,
+            )
     terms = Terms(version="1.2")
     for label, size in SIZES.items():
         yield Case(

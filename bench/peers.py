@@ -62,11 +62,15 @@ class Terms:
 
 @dataclass(frozen=True)
 class Joined:
-    """Two ends after a handshake. sealer(data) and opener() make what is timed: wire bytes of data, and what becomes of them."""
+    """Two ends after a handshake. sealer(data) and opener() make what is timed: wire bytes of data, and what becomes of them.
+
+    sealer_into and opener_into do it in a buffer of the caller's that is used again and again, where a stack has that."""
 
     sealer: Callable[[bytes], Callable[[], bytes]]
     opener: Callable[[], Callable[[bytes], object]]
     keep: Any = None  # the ends, alive
+    sealer_into: Callable[[bytes], Callable[[], object]] | None = None
+    opener_into: Callable[[], Callable[[bytes], object]] | None = None
 
 
 class Stack(ABC):
@@ -139,18 +143,28 @@ class Tlsfast(Stack):
         ours.receive_data(theirs.data_to_send())  # takes the tickets
 
         def sealer(data: bytes) -> Callable[[], bytes]:
-            def seal() -> bytes:
-                ours.send_data(data)
-                return ours.data_to_send()
+            return lambda: ours.seal(data)
 
-            return seal
+        def sealer_into(data: bytes) -> Callable[[], object]:
+            buffer = bytearray(ours.sealed_size(len(data)))
+            return lambda: ours.seal_into(data, buffer)
 
-        return Joined(sealer, lambda: theirs.receive_data, (ours, theirs))
+        def opener_into() -> Callable[[bytes], object]:
+            buffer = bytearray(MANY)
+            return lambda wire: theirs.receive_into(wire, buffer)
+
+        return Joined(sealer, lambda: theirs.receive_data, (ours, theirs), sealer_into, opener_into)
 
     def shaker(self, terms: Terms) -> Callable[[], Joined]:
         client, server = self.configs(terms)
-        client = client.replace(session_cache=None)
-        return lambda: self.join(client, server)
+        sessions = tlsfast.SessionCache()
+        client = client.replace(session_cache=sessions)
+
+        def shake() -> Joined:
+            sessions.clear()  # each handshake is full, and ends with its tickets taken
+            return self.join(client, server)
+
+        return shake
 
     def resumer(self, terms: Terms) -> Callable[[], Joined]:
         client, server = self.configs(terms)
@@ -243,7 +257,19 @@ class StandardSsl(Stack):
 
             return take
 
-        return Joined(sealer, opener, (client, server))
+        def opener_into() -> Callable[[bytes], object]:
+            feed, read, pending, buffer = to_server.write, server.read, to_server, bytearray(MANY)
+
+            def take(wire: bytes) -> object:
+                feed(wire)
+                size = read(MANY, buffer)
+                while pending.pending:
+                    size = read(MANY, buffer)
+                return size
+
+            return take
+
+        return Joined(sealer, opener, (client, server), opener_into=opener_into)
 
     def shaker(self, terms: Terms) -> Callable[[], Joined]:
         contexts = self.contexts(terms)

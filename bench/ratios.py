@@ -105,7 +105,8 @@ def hybrid(rounds: int, wanted: set[str]) -> list[dict[str, Any]]:
 def sealing(name: str, count: int, calls: int) -> float:
     """Bytes a second of that many threads, each sealing 256 KiB on a connection of its own."""
     shake = stacks()[0][name].shaker(Terms())
-    works = [shake().sealer(bytes(262144)) for _ in range(count)]
+    ends = [shake() for _ in range(count)]
+    works = [(joined.sealer_into or joined.sealer)(bytes(262144)) for joined in ends]
     barrier = threading.Barrier(count + 1)
 
     def run(seal: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import functools
 import ipaddress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -62,33 +62,29 @@ class CertificateNames:
     dns: tuple[str, ...] = ()
     addresses: tuple[IPAddress, ...] = ()
     present: bool = False
-    _exact: frozenset[str] = field(default=frozenset(), init=False, repr=False, compare=False)
-    _below: frozenset[str] = field(default=frozenset(), init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        # RFC 9525, 6.3: a wildcard is the whole left-most label, and stands for exactly one label.
-        below = (name[2:] for name in self.dns if name.startswith("*."))
-        object.__setattr__(self, "_exact", frozenset(filter(is_dns_name, self.dns)))
-        object.__setattr__(self, "_below", frozenset(filter(is_dns_name, below)))
 
     @classmethod
     def of(cls, certificate: x509.Certificate) -> CertificateNames:
         """Read the names; ValueError when the extensions cannot be parsed."""
         try:
-            names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        except x509.ExtensionNotFound:
-            return cls()
+            extensions = certificate.extensions
         except (TypeError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
             raise ValueError(str(error)) from None
-        addresses = [a for a in names.get_values_for_type(x509.IPAddress) if isinstance(a, IPAddress)]
-        return cls(tuple(d.lower() for d in names.get_values_for_type(x509.DNSName)), tuple(addresses), True)
+        for item in extensions:
+            if type(item.value) is x509.SubjectAlternativeName:
+                names = list(item.value)
+                dns = tuple(name.value.lower() for name in names if type(name) is x509.DNSName)
+                addresses = (name.value for name in names if type(name) is x509.IPAddress)
+                return cls(dns, tuple(address for address in addresses if isinstance(address, IPAddress)), True)
+        return cls()
 
     def match(self, name: str | IPAddress) -> bool:
         """Tell whether a name, as parse_name returned it, is among these. The subject's common name is never asked (RFC 9525, 2)."""
         if not isinstance(name, str):
             return name in self.addresses
-        label, _, rest = name.partition(".")
-        return name in self._exact or (rest in self._below and label != "")
+        # RFC 9525, 6.3: a wildcard is the whole left-most label, and stands for exactly one label.
+        _, dot, rest = name.partition(".")
+        return name in self.dns or (dot == "." and f"*.{rest}" in self.dns)
 
     def __str__(self) -> str:
         names = [d if _is_name_of_host(d) else f"{d} (written as a DNS name)" for d in self.dns]
