@@ -2,6 +2,7 @@
 """tlsfast.aio: TLS for asyncio on a transport of its own, without asyncio's sslproto. The public names, and nothing else."""
 
 from tlsfast.aio.connect import create_connection, create_server, start_tls
+from tlsfast.aio.reload import watch
 from tlsfast.aio.server import Server
 from tlsfast.aio.streams import StreamReader, open_connection, start_server
 from tlsfast.aio.transport import TLSTransport
@@ -15,4 +16,5 @@ __all__ = [
     "open_connection",
     "start_server",
     "start_tls",
+    "watch",
 ]

@@ -169,15 +169,16 @@ async def upgrade(
     settings: Settings,
 ) -> TLSTransport:
     """start_tls, with the connection made."""
-    if not isinstance(transport, asyncio.Transport):
+    if not (hasattr(transport, "write") and hasattr(transport, "pause_reading")):  # uvloop's are no asyncio.Transport
         raise TypeError(f"transport {transport!r} is not supported by start_tls()")
     if transport.is_closing():
         raise ConnectionResetError("start_tls() on a transport that is closing")
     waiter: asyncio.Future[None] = loop.create_future()
     tls = secure(loop, protocol, connection, settings, waiter, announce=False)
+    wire: Any = transport
     # What the peer sends now is the handshake: nothing of it may reach the protocol.
-    transport.pause_reading()
-    transport.set_protocol(tls)
-    tls.connection_made(transport)
-    transport.resume_reading()
+    wire.pause_reading()
+    wire.set_protocol(tls)
+    tls.connection_made(wire)
+    wire.resume_reading()
     return await shaken(tls, waiter)

@@ -23,6 +23,8 @@ logger: Final = getLogger("asyncio")
 
 # Sealed and handed to the transport at a time: what stays in the processor's cache between the two.
 PIECE: Final = 256 * 1024
+# Written without a pause, before other tasks and callbacks get their turn.
+QUANTUM: Final = 128 * 1024
 # Seconds that a peer has to read our alert and hang up: closing on bytes that we have not read would reset the connection.
 PARTING: Final = 1.0
 # As asyncio: writes after the end that pass in silence before each of the others is logged.
@@ -57,6 +59,7 @@ class TLSProtocol(asyncio.BufferedProtocol):
         "_announce",
         "_app",
         "_buffer",
+        "_burst",
         "_busy",
         "_closing",
         "_connected",
@@ -75,6 +78,7 @@ class TLSProtocol(asyncio.BufferedProtocol):
         "_waiter",
         "_waiting",
         "_writing_paused",
+        "_yielding",
         "connection",
         "face",
         "settings",
@@ -107,7 +111,9 @@ class TLSProtocol(asyncio.BufferedProtocol):
         self._ended = False  # and that was acted on
         self._paused = False  # by the application
         self._held = False  # the wire is paused
-        self._writing_paused = False
+        self._writing_paused = False  # by the wire
+        self._burst = 0  # bytes written since others last had their turn
+        self._yielding = False  # the application is paused until they had
         self._late_writes = 0
         self._busy = False  # callbacks are running
         self._pending: list[Event] = []  # what the application has not got yet: the events of one read
@@ -159,12 +165,25 @@ class TLSProtocol(asyncio.BufferedProtocol):
 
     def pause_writing(self) -> None:
         self._writing_paused = True
-        if self._connected:
+        if self._connected and not self._yielding:
             self._app.pause_writing()
 
     def resume_writing(self) -> None:
         self._writing_paused = False
-        if self._connected or not self._announce:
+        if not self._yielding and (self._connected or not self._announce):
+            self._app.resume_writing()
+
+    def _yield(self) -> None:
+        """A writer whose socket takes all it gives pauses for a turn of the loop: others run, and what was sent is read while it is in cache."""
+        self._burst = 0
+        if self._connected and not (self._yielding or self._writing_paused):
+            self._yielding = True
+            self._loop.call_soon(self._yielded)
+            self._app.pause_writing()
+
+    def _yielded(self) -> None:
+        self._yielding = False
+        if self._connected and not self._writing_paused:
             self._app.resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -408,6 +427,9 @@ class TLSProtocol(asyncio.BufferedProtocol):
         if self.connection.failure is not None:
             return  # the application hears of it when it has got what came before
         try:
+            self._burst += len(data)
+            if self._burst > QUANTUM:
+                self._yield()
             if len(data) <= PIECE:
                 wire.write(self.connection.seal(data))
                 return
