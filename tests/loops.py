@@ -25,7 +25,7 @@ HOST = "127.0.0.1"
 BOTH = [pair.TLSVersion.TLSv1_3, pair.TLSVersion.TLSv1_2]
 
 
-def run(main: Coroutine[Any, Any, Any], kind: str = "asyncio", limit: float = 20.0) -> Any:
+def run(main: Coroutine[Any, Any, Any], kind: str = "asyncio", limit: float = 15.0) -> Any:
     """Run to the end within a time limit; nothing may have gone to the loop's exception handler, nor be left for the collector to complain of."""
     complaints: list[dict[str, Any]] = []
 

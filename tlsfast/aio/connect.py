@@ -25,7 +25,7 @@ def default_config() -> ClientConfig:
 
 
 def settings_for(
-    config: object, handshake_timeout: float | None, shutdown_timeout: float | None, allow_truncation: bool = False
+    context: object, handshake_timeout: float | None, shutdown_timeout: float | None, **others: Any
 ) -> Settings:
     """The settings of a call; None means asyncio's default."""
     for name, seconds in (
@@ -37,8 +37,8 @@ def settings_for(
     return Settings(
         handshake_timeout=60.0 if handshake_timeout is None else handshake_timeout,
         shutdown_timeout=30.0 if shutdown_timeout is None else shutdown_timeout,
-        allow_truncation=allow_truncation,
-        context=config,
+        context=context,
+        **others,
     )
 
 
@@ -82,7 +82,7 @@ async def create_connection(
     connection_lost gets Truncated. The other options (sock, family, local_addr...) are those of loop.create_connection."""
     check_options(options)
     loop = asyncio.get_running_loop()
-    settings = settings_for(config, ssl_handshake_timeout, ssl_shutdown_timeout, allow_truncation)
+    settings = settings_for(config, ssl_handshake_timeout, ssl_shutdown_timeout, allow_truncation=allow_truncation)
     return await connect(loop, protocol_factory, host, port, config or default_config(), server_name, settings, options)
 
 
@@ -98,11 +98,27 @@ async def connect(
 ) -> tuple[TLSTransport, P]:
     """create_connection, with the settings made."""
     connection = ClientConnection(config, server_name if server_name is not None else host)
+    return await linked(loop, loop.create_connection, protocol_factory, connection, settings, host, port, **options)
+
+
+async def linked(
+    loop: asyncio.AbstractEventLoop,
+    plain: Callable[..., Any],
+    protocol_factory: Callable[[], P],
+    connection: TLSConnection,
+    settings: Settings,
+    *where: Any,
+    **options: Any,
+) -> tuple[TLSTransport, P]:
+    """Make a plain transport by a call of the loop, and shake hands over it."""
     waiter: asyncio.Future[None] = loop.create_future()
     app = protocol_factory()
     tls = secure(loop, app, connection, settings, waiter)
-    where: Any = (host, port)
-    await loop.create_connection(lambda: tls, *where, **options)
+    try:
+        await plain(lambda: tls, *where, **options)
+    except BaseException:
+        waiter.cancel()  # nobody waits for what the handshake says, should it have begun
+        raise
     return await shaken(tls, waiter), app
 
 
@@ -127,7 +143,7 @@ async def create_server(
         asyncio.get_running_loop(),
         protocol_factory,
         config,
-        settings_for(config, ssl_handshake_timeout, ssl_shutdown_timeout, allow_truncation),
+        settings_for(config, ssl_handshake_timeout, ssl_shutdown_timeout, allow_truncation=allow_truncation),
     )
     await server.listen(host, port, options)
     return server
@@ -157,7 +173,7 @@ async def start_tls(
         connection = ServerConnection(config)
     else:
         connection = ClientConnection(config, server_name)
-    settings = settings_for(config, ssl_handshake_timeout, ssl_shutdown_timeout, allow_truncation)
+    settings = settings_for(config, ssl_handshake_timeout, ssl_shutdown_timeout, allow_truncation=allow_truncation)
     return await upgrade(asyncio.get_running_loop(), transport, protocol, connection, settings)
 
 

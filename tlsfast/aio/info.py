@@ -57,11 +57,15 @@ class TLSObject:
         return None
 
     def getpeercert(self, binary_form: bool = False) -> Any:
-        """The peer's certificate, DER or as the dictionary of ssl.SSLSocket.getpeercert(); None where it sent none."""
+        """The peer's certificate, DER or as the dictionary of ssl.SSLSocket.getpeercert(): {} if it was not verified. None where it sent none."""
         chain = self._completed.peer_chain
         if not chain:
             return None
-        return chain[0] if binary_form else {}
+        if binary_form:
+            return chain[0]
+        from tlsfast.ssl.certs import decode  # here, because the drop-in takes longer to load than all of this package
+
+        return decode(chain[0]) if self._completed.verified_chain else {}
 
     def get_unverified_chain(self) -> list[bytes]:
         """The chain as the peer sent it, DER, leaf first."""
@@ -89,7 +93,9 @@ def extra_info(tls: TLSProtocol, name: str, default: Any) -> Any:
     if name == "sslcontext":
         return tls.settings.context
     if completed is not None and name in _ASKED:
-        return _ASKED[name](TLSObject(tls.connection, tls.settings.context), completed)
+        make = tls.settings.ssl_object
+        asked = make(tls) if make is not None else TLSObject(tls.connection, tls.settings.context)
+        return _ASKED[name](asked, completed)
     return default if tls.wire is None else tls.wire.get_extra_info(name, default)
 
 

@@ -16,7 +16,7 @@ from tlsfast.aio.buffers import receive_buffer
 from tlsfast.aio.hooks import answer_of, can_answer
 from tlsfast.connection import ClientConnection, ServerConnection
 from tlsfast.errors import ApiMisuse, HandshakeTimeout, InternalError, PeerError, TLSError, Truncated
-from tlsfast.events import DataReceived, Event, HandshakeCompleted, PeerClosed, Request
+from tlsfast.events import ChooseConfig, DataReceived, Event, HandshakeCompleted, PeerClosed, Request
 from tlsfast.registry import TLSVersion
 
 logger: Final = getLogger("asyncio")
@@ -41,7 +41,8 @@ def _as_is(error: BaseException) -> BaseException:
 class Settings:
     """What the connections of one call share. half_close: eof_received() may keep our direction open, and write_eof() closes it alone.
 
-    context: what get_extra_info("sslcontext") gives. explain: makes of our errors those that the application expects."""
+    context: what get_extra_info("sslcontext") gives. explain: makes of our errors those that the application expects. choose: answers ChooseConfig
+    where the configuration says ASK. ssl_object: makes what get_extra_info gives under this name."""
 
     handshake_timeout: float = 60.0
     shutdown_timeout: float = 30.0
@@ -49,6 +50,8 @@ class Settings:
     half_close: bool = True
     context: object = None
     explain: Callable[[BaseException], BaseException] = _as_is
+    choose: Callable[[TLSProtocol, Any], object] | None = None
+    ssl_object: Callable[[TLSProtocol], Any] | None = None
 
 
 class TLSProtocol(asyncio.BufferedProtocol):
@@ -192,14 +195,15 @@ class TLSProtocol(asyncio.BufferedProtocol):
         if self._task is not None:
             self._task.cancel()
         error = self._error if self._error is not None else exc
-        waiter, connected = self._waiter, self._connected
+        # A protocol that start_tls took over had its connection_made before.
+        waiter, owed = self._waiter, self._connected or not self._announce
         self._closing = self._over = True
         self._connected = False
         self._pending.clear()
         self._error = self._task = self._waiter = None
         self.connection.abandon()
         try:
-            if connected:
+            if owed:
                 self._app.connection_lost(error)
             if waiter is not None and not waiter.done():
                 waiter.set_exception(
@@ -345,6 +349,15 @@ class TLSProtocol(asyncio.BufferedProtocol):
 
     def _ask(self, request: Request) -> None:
         """Answer by the hook that is a coroutine function; what nobody can answer is refused, as sockets.py does."""
+        choose = self.settings.choose
+        if choose is not None and isinstance(request, ChooseConfig):
+            value: object
+            try:
+                value = choose(self, request.client_hello)
+            except Exception as error:
+                value = error
+            self._answered(request, value)
+            return
         if can_answer(self.connection.config, request):
             self._task = self._loop.create_task(self._answer(request))
             return
