@@ -18,7 +18,7 @@ from tlsfast.cli.serve import answer_http
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-CLIENT, SERVER, BENEATH, MEMORY = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+CLIENT, SERVER, BENEATH, AIO, MEMORY = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
 @pytest.fixture
@@ -38,6 +38,13 @@ def run(example: str) -> None:
 def test_without_io(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run(MEMORY)
     assert capsys.readouterr().out == "DataReceived(data=b'hello')\n"
+
+
+def test_asyncio(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        free = listener.getsockname()[1]
+    run(on_a_free_port(AIO, "4434", free))
+    assert capsys.readouterr().out == "b'hello'\n"
 
 
 def www(listener: socket.socket) -> None:
