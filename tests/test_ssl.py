@@ -130,6 +130,22 @@ def test_what_follows_close_notify_goes_back_into_the_bio() -> None:
         pair.client.read(1)
 
 
+@pytest.mark.parametrize("size", [100, 100_000])
+def test_what_follows_close_notify_stays_in_a_bio_that_has_ended(size: int) -> None:
+    pair = paired().exchange()
+    pair.server.write(bytes(50_000))
+    with pytest.raises(ssl.SSLWantReadError):
+        pair.server.unwrap()
+    pair.to_client.write(pair.from_server.read() + b"in the clear")
+    pair.to_client.write_eof()
+    read = b""
+    while piece := pair.client.read(size):
+        read += piece
+    assert read == bytes(50_000)
+    assert pair.client.unwrap() is None
+    assert pair.to_client.read() == b"in the clear"
+
+
 def test_data_after_our_close_notify_is_an_error_of_unwrap() -> None:
     pair = paired().exchange()
     pair.server.write(b"unread")
@@ -290,6 +306,8 @@ def test_sessions_by_hand(version: ssl.TLSVersion) -> None:
     other = Pair(client, server, session=session, name="other.test")
     with pytest.raises(ssl.SSLCertVerificationError):  # the session is for another name: a full handshake
         other.shake_hands()
+    assert tlsfast.ssl.session.OneSession(session).take(session._key, 0.0) is session._session
+    assert tlsfast.ssl.session.OneSession(session).take(("another name", *session._key[1:]), 0.0) is None
     with pytest.raises(ValueError, match="different SSLContext"):
         Pair(client_context(), server, session=session)
     with pytest.raises(ValueError, match="after handshake"):

@@ -12,6 +12,9 @@ from tlsfast.config import ServerConfig
 from tlsfast.errors import PeerError
 from tlsfast.registry import AlertDescription
 
+# Configurations that a context keeps.
+MAX_CONFIGS = 64
+
 
 def choose(context: Any, client_hello: Any, connection: Any, config: ServerConfig) -> ServerConfig:
     """The configuration for this hello in place of config, the context's. connection's attribute context is what sni_callback may set."""
@@ -78,6 +81,8 @@ def _cached(context: Any, key: tuple[Any, ...], alive: tuple[Any, ...], make: An
     """Keep what was made beside what it was made of, whose ids are in the key; as long as the context's settings do not change."""
     kept = context._configs.get(key)
     if kept is None:
+        if len(context._configs) >= MAX_CONFIGS:  # a callback may make a context for each connection
+            context._configs.clear()
         kept = context._configs[key] = (make(), alive)
     made: ServerConfig = kept[0]
     return made

@@ -282,6 +282,8 @@ class BIOEngine(Engine):
     def _read_bulk(self, view: memoryview, length: int) -> int:
         with self._reading:
             connection, filled = self._connection, 0
+            if self._ended():
+                return 0
             if (
                 connection is None
                 or self._handshake is None
@@ -319,11 +321,25 @@ class BIOEngine(Engine):
 
     def _read_wire(self, connection: ClientConnection | ServerConnection, wanted: int, deadline: float | None) -> bytes:
         incoming = self._incoming
-        # Records of 16 KiB have at most 29 bytes around them: so much that the last of those that fit comes whole.
-        wire = incoming.read(max(wanted + (wanted >> 14) * 32 - connection.wire_buffered, _RECORD))
+        if self._ended():
+            wire = incoming.read(connection.wire_needed)
+        else:
+            wire = incoming.read(self._size(connection, wanted))
         if not wire and not incoming.eof:
             raise want_read()
         return wire
+
+    def _ended(self) -> bool:
+        """Whether write_eof() was called: then nothing can go back, and records are taken one at a time, up to close_notify."""
+        try:
+            self._incoming.write(b"")
+        except ssl.SSLError:
+            return True
+        return False
+
+    def _size(self, connection: ClientConnection | ServerConnection, wanted: int) -> int:
+        # Records of 16 KiB have at most 29 bytes around them: so much that the last of those that fit comes whole.
+        return max(wanted + (wanted >> 14) * 32 - connection.wire_buffered, _RECORD)
 
     def _flush(self, deadline: float | None) -> None:
         with self._sending:
@@ -339,9 +355,5 @@ class BIOEngine(Engine):
 
     def _give_back(self, trailing: bytes) -> None:
         """What follows close_notify belongs to whoever goes on in the clear."""
-        rest = self._incoming.read()
-        if trailing or rest:
-            try:
-                self._incoming.write(trailing + rest)
-            except ssl.SSLError:  # write_eof() was called: nothing can go back
-                pass
+        if trailing and not self._ended():
+            self._incoming.write(trailing + self._incoming.read())
