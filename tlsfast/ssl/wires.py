@@ -35,7 +35,8 @@ _gettimeout = _socket.socket.gettimeout
 # A full record of TLS 1.3, and how much is sealed, and read into one object, at a time.
 _FULL = _HEADER + 2**14 + 17
 _PIECE = 64 * 1024
-_MOST = 256 * 1024 + 1024
+_AT_ONCE = 4  # records
+_MOST = 16 * 2**14 + 1024
 _MOST_PARTING_READS = 4
 
 
@@ -292,14 +293,14 @@ class BIOEngine(Engine):
                 or connection.failure is not None
             ):
                 return 0
-            while length - filled >= _RECORD:
+            while count := min((length - filled) >> 14, _AT_ONCE):
                 # Whole records, if they are full ones: what is cut would have to be joined.
                 begun = connection.wire_needed if connection.wire_buffered else _FULL
-                wire = self._incoming.read(min(begun + 3 * _FULL, length - filled))
+                wire = self._incoming.read(begun + (count - 1) * _FULL)
                 if not wire:
                     break
                 try:
-                    size, events = connection.receive_into(wire, view[filled:length])
+                    size, events = connection.receive_into(wire, view[filled:])
                 except TLSError as error:
                     self._flush_quietly()
                     if filled:
