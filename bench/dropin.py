@@ -141,7 +141,9 @@ def compare(what: str, run: Callable[[Any], float], unit: str, scale: float) -> 
     pairs = [(run(tlsfast.ssl), run(ssl)) for _ in range(TURNS)]
     ours, theirs = (statistics.median(each) for each in zip(*pairs, strict=True))
     ratio = statistics.median(standard / mine for mine, standard in pairs)
-    print(f"{what:42s} {ours * scale:10.2f} {unit:4s} ssl {theirs * scale:10.2f} {unit:4s} ratio {ratio:6.2f}", flush=True)
+    print(
+        f"{what:42s} {ours * scale:10.2f} {unit:4s} ssl {theirs * scale:10.2f} {unit:4s} ratio {ratio:6.2f}", flush=True
+    )
 
 
 def main() -> None:
