@@ -22,6 +22,8 @@ from tlsfast.messages.handshake import Expected
 from tlsfast.record import ReceiveBuffer
 from tlsfast.registry import ContentType, KeyUpdateRequest
 
+# Wire bytes that cost less to copy than to lend.
+_SMALL = 8 * 1024
 # Wire bytes kept undecrypted while a question waits for its answer; more than this is the caller's fault: it should stop reading.
 MAX_WAITING = 1024 * 1024
 
@@ -158,6 +160,8 @@ class Connection(Driver):
         reader = self._reader
         if self._question is not None or self._failure is not None or waiting != reader.buffered:
             return self.receive_data(buffer.view[waiting:length])
+        if length <= _SMALL and not waiting:
+            return self.receive_data(bytes(buffer.view[:length]))
         with self._alone():
             if self._peer_closed or self._canceled:
                 return []
