@@ -9,6 +9,7 @@ import gc
 import os
 import socket
 import ssl
+import sys
 import tempfile
 import threading
 import weakref
@@ -612,5 +613,40 @@ def test_sendfile() -> None:
         await wait(theirs.lost)
         assert theirs.data == content
         await finish(server)
+
+    run(main())
+
+
+@pytest.mark.skipif(sys.version_info < (3, 13), reason="asyncio's Server has close_clients() since Python 3.13")
+def test_close_clients() -> None:
+    """With close_notify, where asyncio's own would cut the streams."""
+
+    async def main() -> None:
+        server, transport, ours, theirs = await linked()
+        server.close_clients()
+        assert await wait(ours.lost) is None
+        assert ours.calls == ["made", "eof", "lost"]
+        assert await wait(theirs.lost) is None
+        again, _ = await aio.create_connection(
+            Recorder, HOST, port_of(server), client_config(), server_name=NAME, allow_truncation=True
+        )
+        await asyncio.sleep(0.05)
+        server.abort_clients()
+        await until(again.is_closing)
+        await finish(server)
+
+    run(main())
+
+
+def test_close_clients_needs_a_newer_python() -> None:
+    async def main() -> None:
+        server = await aio.start_server(echo, HOST, 0, server_config())
+        if sys.version_info < (3, 13):
+            with pytest.raises(NotImplementedError, match=r"3\.13"):
+                server.close_clients()
+        assert server.is_serving() and server.get_loop() is asyncio.get_running_loop()
+        async with server:
+            await server.start_serving()
+        assert not server.is_serving()
 
     run(main())
