@@ -589,10 +589,15 @@ def test_nothing_is_left_in_cycles(kind: str) -> None:
             writer.write(b"x")
             await reader.read(1)
             transport: Any = writer.transport
-            gone = [weakref.ref(each) for each in (transport._tls, transport.connection)]
+            # A protocol that keeps its transport, as most do.
+            kept, protocol = await aio.create_connection(Recorder, HOST, port_of(server), config, server_name=NAME)
+            gone = [weakref.ref(each._tls) for each in (transport, kept)]
+            gone.append(weakref.ref(transport.connection))
             writer.close()
             await writer.wait_closed()
-            del reader, writer, transport
+            kept.close()
+            await wait(protocol.lost)
+            del reader, writer, transport, kept, protocol
             await until(lambda: not any(each() for each in gone), 5)
         finally:
             gc.enable()

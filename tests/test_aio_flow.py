@@ -585,3 +585,48 @@ def test_a_reset_in_the_midst_of_data(kind: str) -> None:
         await finish(server)
 
     run(main(), kind)
+
+
+def test_a_read_cancelled_with_its_answer_on_the_way() -> None:
+    """The data was handed over, but the task was cancelled before it could take it: the next read gets it."""
+
+    async def main() -> None:
+        reader = aio.StreamReader(loop=asyncio.get_running_loop())
+        for rest in (b"", b"more"):
+            reading = asyncio.create_task(reader.read(10))
+            await asyncio.sleep(0)
+            reader.feed_data(b"abc")
+            assert not reader.at_eof()
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+            assert reading.cancelled()
+            if rest:
+                reader.feed_data(rest)
+            assert await wait(reader.read(10)) == b"abc" + rest
+        reading = asyncio.create_task(reader.read(2))
+        await asyncio.sleep(0)
+        reader.feed_data(b"abc")
+        reader.feed_data(b"def")
+        reader.feed_eof()
+        assert await reading == b"ab"
+        assert await reader.read() == b"cdef"
+
+    run(main())
+
+
+def test_the_wire_resumes_in_the_turn_that_a_writer_gives_away() -> None:
+    async def main() -> None:
+        server, transport, ours, theirs = await linked()
+        transport.write(bytes(200_000))
+        assert ours.calls == ["made", "pause"]
+        transport._tls.pause_writing()
+        transport._tls.resume_writing()
+        assert ours.calls == ["made", "pause"]
+        await asyncio.sleep(0)
+        assert ours.calls == ["made", "pause", "resume"]
+        transport.close()
+        await wait(ours.lost)
+        await wait(theirs.lost)
+        await finish(server)
+
+    run(main())

@@ -90,7 +90,7 @@ def _settings(context: SSLContext, options: dict[str, Any], name: str | None = N
 
 def _explain(name: str | None, error: BaseException) -> BaseException:
     if isinstance(error, HandshakeTimeout):
-        return ConnectionAbortedError(f"SSL handshake is taking too long: aborting the connection ({error})")
+        return ConnectionAbortedError(f"SSL handshake is taking longer than allowed: aborting the connection ({error})")
     if isinstance(error, Truncated):
         return ConnectionResetError(str(error))
     return translate(error, name) if isinstance(error, TLSError) else error

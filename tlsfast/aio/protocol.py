@@ -76,6 +76,7 @@ class TLSProtocol(asyncio.BufferedProtocol):
         "_over",
         "_paused",
         "_pending",
+        "_shut_when_empty",
         "_task",
         "_timer",
         "_waiter",
@@ -117,6 +118,7 @@ class TLSProtocol(asyncio.BufferedProtocol):
         self._writing_paused = False  # by the wire
         self._burst = 0  # bytes written since others last had their turn
         self._yielding = False  # the application is paused until they had
+        self._shut_when_empty = False
         self._late_writes = 0
         self._busy = False  # callbacks are running
         self._pending: list[Event] = []  # what the application has not got yet: the events of one read
@@ -173,6 +175,9 @@ class TLSProtocol(asyncio.BufferedProtocol):
 
     def resume_writing(self) -> None:
         self._writing_paused = False
+        if self._shut_when_empty and self.wire is not None:
+            self._shut_when_empty = False
+            self._shut_wire(self.wire)
         if not self._yielding and (self._connected or not self._announce):
             self._app.resume_writing()
 
@@ -210,7 +215,7 @@ class TLSProtocol(asyncio.BufferedProtocol):
                     error or ConnectionAbortedError("the connection was closed before its handshake was done")
                 )
         finally:
-            self.face = None
+            self.face = self._app = None
 
     # ---- What the engine says ----
 
@@ -494,9 +499,20 @@ class TLSProtocol(asyncio.BufferedProtocol):
         if wire is None:
             return
         if wait and not self._eof and not wire.is_closing() and wire.can_write_eof():
-            wire.write_eof()
             self._hold()
+            if wire.get_write_buffer_size():
+                self._shut_when_empty = True
+                wire.set_write_buffer_limits(0)  # resume_writing tells
+            else:
+                self._shut_wire(wire)
         else:
+            wire.close()
+
+    def _shut_wire(self, wire: asyncio.Transport) -> None:
+        """End our direction of the plain stream, now that nothing is buffered: a peer that waits for it hangs up."""
+        try:
+            wire.write_eof()
+        except OSError:  # the peer has reset the connection
             wire.close()
 
     def _close_wire(self) -> None:
