@@ -262,7 +262,12 @@ def test_client_certificates() -> None:
     with pytest.raises(ssl.SSLError) as caught:
         pair.client.read(1)
     assert caught.value.reason == "TLSV13_ALERT_CERTIFICATE_REQUIRED"
+    assert pair.client._sslobj.client_sigalg() is None
     client.load_cert_chain(files() / "client.pem")
+    for version in VERSIONS:
+        client.maximum_version = version
+        for end in (pair := paired(client, server)).client, pair.server:
+            assert end._sslobj.client_sigalg() == end._sslobj.server_sigalg() == "ecdsa_secp256r1_sha256"
     assert paired(client, server).exchange().server.getpeercert()["subjectAltName"] == (("DNS", "client.test"),)
     server.verify_mode = ssl.CERT_OPTIONAL
     assert paired(client_context(), server).server.getpeercert() is None

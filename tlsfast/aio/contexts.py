@@ -62,7 +62,7 @@ class SSLObjectFacts(Facts):
 
     def get_channel_binding(self, cb_type: str = "tls-unique") -> bytes | None:
         try:
-            return self._connection.channel_binding(cb_type)
+            return self._connection.channel_binding(cb_type) if self._connection is not None else None
         except (ApiMisuse, ConnectionClosed):
             return None
 

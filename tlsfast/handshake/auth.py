@@ -66,6 +66,8 @@ def send_certificate_verify(
         if not isinstance(signature, bytes):
             raise InternalError(f"the signer answered {type(signature).__name__}, not bytes")
     hs.send(CertificateVerify(scheme, signature))
+    if signer == CLIENT:
+        hs.client_scheme = scheme
 
 
 def send_finished(hs: Handshake, schedule: KeySchedule, base_key: int) -> None:
@@ -161,7 +163,10 @@ def check_certificate_verify(hs: Handshake, leaf: bytes, message: CertificateVer
             f"CertificateVerify is signed with {names(SignatureScheme, (message.algorithm,))}, which was not offered"
         )
     verify_signature(leaf, message.algorithm, message.signature, signed_content(signer, hs.transcript.before))
-    return SignatureScheme(message.algorithm)
+    scheme = SignatureScheme(message.algorithm)
+    if signer == CLIENT:
+        hs.client_scheme = scheme
+    return scheme
 
 
 def check_finished(hs: Handshake, schedule: KeySchedule, base_key: int, message: Finished) -> None:

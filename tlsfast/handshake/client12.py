@@ -79,6 +79,7 @@ def client_flow12(hs: Handshake, config: ClientConfig, offer: Offer, server_hell
     if chosen is not None:
         signature = yield from auth12.sign(chosen[0], chosen[1], hs.transcript.messages)
         hs.send(CertificateVerify(chosen[1], signature))
+        hs.client_scheme = chosen[1]
     key_block = session.key_block()
     hs.send_change_cipher_spec()
     hs.write_with12(agreed.number, key_block, client=True)

@@ -26,7 +26,7 @@ from tlsfast.handshake.transcript import Transcript
 from tlsfast.messages.handshake import Expected, Message
 from tlsfast.messages.joiner import HandshakeJoiner
 from tlsfast.record import CHANGE_CIPHER_SPEC, RecordReader, RecordWriter
-from tlsfast.registry import CipherSuite, ContentType, TLSVersion
+from tlsfast.registry import CipherSuite, ContentType, SignatureScheme, TLSVersion
 
 M = TypeVar("M", bound=Expected)
 N = TypeVar("N", bound=Expected)
@@ -102,6 +102,7 @@ class Handshake:
         "_flight",
         "_undo",
         "client_random",
+        "client_scheme",
         "config",
         "early_change_cipher_spec",
         "joiner",
@@ -121,6 +122,7 @@ class Handshake:
         self.transcript = Transcript()
         self.observers: tuple[Callable[[Observation], object], ...] | None = config.observers or None
         self.client_random = b""
+        self.client_scheme: SignatureScheme | None = None  # by which the client showed that it holds its key
         self.server_name: str | None = None
         self.version: TLSVersion | None = None
         self.early_change_cipher_spec = False  # one came before the version was known

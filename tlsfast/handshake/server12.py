@@ -79,7 +79,9 @@ def server_flow12(hs: Handshake, config: ServerConfig, hello: ClientHello) -> Fl
     if peer.chain:
         signed = hs.transcript.messages
         verify = yield from expect(CertificateVerify)
-        auth12.check_signature(config, None, peer.chain[0], verify.algorithm, verify.signature, signed)
+        hs.client_scheme = auth12.check_signature(
+            config, None, peer.chain[0], verify.algorithm, verify.signature, signed
+        )
     key_block = session.key_block()
     yield from expect(ChangeCipherSpec)
     hs.read_with12(choice.suite, key_block, client=True)

@@ -35,7 +35,6 @@ class Engine(Facts):
         super().__init__(context, server_side=isinstance(config, ServerConfig), server_hostname=server_hostname)
         self._config = config
         self._owner = None if owner is None else weakref.ref(owner)
-        self._connection: ClientConnection | ServerConnection | None = None
         self._chunks: deque[bytes] = deque()
         self._offset = 0  # of what was read from the first chunk
         self._ready = 0  # bytes that can be read

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tlsfast.connection import ClientConnection, ServerConnection
 from tlsfast.events import HandshakeCompleted
 from tlsfast.registry import CipherSuite, TLSVersion
 from tlsfast.ssl import settings
@@ -20,6 +21,7 @@ class Facts:
     def __init__(self, context: Any, *, server_side: bool, server_hostname: str | None) -> None:
         self._context = context
         self._config: Any = None
+        self._connection: ClientConnection | ServerConnection | None = None
         self._handshake: HandshakeCompleted | None = None
         self._session: SSLSession | None = None
         self._offered: tuple[int, ...] | None = None  # the client's cipher suites, at the server
@@ -80,14 +82,13 @@ class Facts:
         return None if agreed is None else agreed.name
 
     def client_sigalg(self) -> str | None:
-        """The scheme by which the client showed that it holds its key."""
-        return self._scheme() if self.server_side else None
+        """The scheme by which the client showed that it holds its key; None where it was not asked."""
+        connection = self._connection
+        scheme = connection._hs.client_scheme if connection is not None and self._handshake is not None else None
+        return None if scheme is None else scheme.name
 
     def server_sigalg(self) -> str | None:
-        """The scheme by which the server did."""
-        return self._scheme()
-
-    def _scheme(self) -> str | None:
+        """The scheme by which the server did; None in a resumed session."""
         scheme = self._handshake.signature_scheme if self._handshake is not None else None
         return None if scheme is None else scheme.name
 
