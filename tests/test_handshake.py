@@ -295,3 +295,16 @@ def test_data_received_is_bytes() -> None:
     pair.run()
     assert all(type(event.data) is bytes for event in pair.client_events if isinstance(event, DataReceived))
     assert received(pair.client_events) == b"onetwo"
+
+
+def test_the_clients_second_flight_leaves_whole() -> None:
+    """RFC 8446, D.4. A ChangeCipherSpec sent alone, on ServerHello, would make Finished wait for its acknowledgement (Nagle)."""
+    pair = make_pair()
+    pair.server.receive_data(pair.client.data_to_send())
+    flight = pair.server.data_to_send()
+    first = 5 + int.from_bytes(flight[3:5])
+    pair.client.receive_data(flight[:first])
+    assert not pair.client.send_pending
+    pair.client.receive_data(flight[first:])
+    assert pair.client.handshake is not None
+    assert pair.client.data_to_send()[:7] == b"\x14\x03\x03\x00\x01\x01\x17"

@@ -48,8 +48,6 @@ def client_flow13(hs: Handshake, config: ClientConfig, offer: Offer, server_hell
     session, schedule = agree(hs, offer, server_hello)
     hs.read_with(schedule, SERVER_HANDSHAKE, "handshake")
     hs.reader.allow_plaintext_alert()
-    if offer.hello.legacy_session_id and not offer.retried:
-        hs.send_change_cipher_spec()
     hs.write_with(schedule, CLIENT_HANDSHAKE, "handshake")  # from here our alerts are encrypted too
     encrypted = yield from expect(EncryptedExtensions)
     alpn = accept_extensions(hs, config, offer, encrypted.extensions)
@@ -68,6 +66,9 @@ def client_flow13(hs: Handshake, config: ClientConfig, offer: Offer, server_hell
     keys13.application_secrets(hs, schedule)
     hs.read_with(schedule, SERVER_APPLICATION, "application")
 
+    if offer.hello.legacy_session_id and not offer.retried:
+        # RFC 8446, D.4: immediately before the second flight. Sent any sooner, alone, it would make that flight wait for its acknowledgement.
+        hs.send_change_cipher_spec()
     if request is not None:
         yield from answer_request(hs, config, request)
     auth.send_finished(hs, schedule, CLIENT_HANDSHAKE)
