@@ -394,6 +394,24 @@ def test_suites_and_groups() -> None:
         paired(client, server)
 
 
+def test_names_that_are_not_known_are_named() -> None:
+    client = client_context()
+    assert {"x25519", "secp256r1"} <= set(client.get_groups())
+    assert "prime256v1" in client.get_groups(include_aliases=True)
+    for call, named in (
+        (lambda: client.set_groups("secp521r1"), "secp521r1"),
+        (lambda: client.set_ecdh_curve("secp521r1"), "secp521r1"),
+        (lambda: client.set_ciphersuites("TLS_AES_128_CCM_SHA256"), "CCM"),
+        (lambda: client.set_client_sigalgs("ed448"), "ed448"),
+        (lambda: client.set_psk_client_callback(lambda hint: (None, b"key")), "external pre-shared keys"),
+    ):
+        with pytest.raises(ssl.SSLError, match=named):
+            call()
+    client.set_groups("?secp521r1:x25519")
+    client.set_client_sigalgs("RSA-PSS+SHA256:ECDSA+SHA384:ed25519")
+    assert paired(client).client._sslobj.group() == "x25519"
+
+
 def test_static_rsa_only_by_name() -> None:
     server = server_context(STANDARD, "transport", maximum_version=ssl.TLSVersion.TLSv1_2)
     server.set_ciphers("AES128-GCM-SHA256")

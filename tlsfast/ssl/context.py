@@ -53,7 +53,12 @@ _STATISTICS: Final = (
 
 class SSLContext(ssl.SSLContext):
     """An ssl.SSLContext over tlsfast. SSLContext(protocol, fallback="openssl") hands connections that need what tlsfast does not do
-    (TLS 1.1, DHE, CBC, post-handshake authentication...) to OpenSSL; without it they are refused by an SSLError that names the thing."""
+    (TLS 1.1, DHE, CBC, post-handshake authentication...) to OpenSSL; without it they are refused by an SSLError that names the thing.
+
+    Where it differs from the standard one: clients resume by themselves, until the program reads or sets a session: then it is resumed where the
+    program says, for the same name and settings alone. Any certificate that is trusted ends a path, as with VERIFY_X509_PARTIAL_CHAIN; names in CN
+    are never used. OP_LEGACY_SERVER_CONNECT also lets TLS 1.2 peers without extended master secret in. set_groups, set_ciphersuites and
+    set_*_sigalgs are here on every version of Python."""
 
     _fallback: Literal["openssl"] | None
     _refused: ssl.SSLError | None
