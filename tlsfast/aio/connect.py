@@ -8,7 +8,8 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from tlsfast.aio.protocol import Settings, TLSConnection, TLSProtocol
+from tlsfast.aio.ending import Settings, TLSConnection
+from tlsfast.aio.protocol import TLSProtocol
 from tlsfast.aio.server import Server
 from tlsfast.aio.transport import TLSTransport, secure
 from tlsfast.config import ClientConfig, ServerConfig

@@ -9,7 +9,8 @@ from functools import partial
 from typing import Any, Final
 
 from tlsfast.aio.connect import linked, settings_for, upgrade
-from tlsfast.aio.protocol import Settings, TLSProtocol
+from tlsfast.aio.ending import Settings
+from tlsfast.aio.protocol import TLSProtocol
 from tlsfast.aio.transport import secure
 from tlsfast.config import ClientConfig, ServerConfig
 from tlsfast.connection import ClientConnection, ServerConnection

@@ -7,7 +7,8 @@ import asyncio
 from collections.abc import Callable, Iterable
 from typing import Any, Self
 
-from tlsfast.aio.protocol import Settings, TLSProtocol
+from tlsfast.aio.ending import Settings
+from tlsfast.aio.protocol import TLSProtocol
 from tlsfast.aio.transport import secure
 from tlsfast.config import ServerConfig
 from tlsfast.connection import ServerConnection

@@ -8,8 +8,9 @@ from asyncio import constants, transports
 from collections.abc import Iterable
 from typing import Any
 
+from tlsfast.aio.ending import Settings, TLSConnection
 from tlsfast.aio.info import extra_info
-from tlsfast.aio.protocol import Settings, TLSConnection, TLSProtocol
+from tlsfast.aio.protocol import TLSProtocol
 from tlsfast.connection import ClientConnection
 
 
