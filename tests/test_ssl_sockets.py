@@ -250,6 +250,30 @@ def test_a_failed_handshake_tells_the_peer(connected: Any) -> None:
     assert reasons == ["TLSV1_ALERT_UNKNOWN_CA"]
 
 
+@pytest.mark.parametrize("server", [OURS, STANDARD])
+def test_closing_with_tickets_unread_is_no_reset(server: Any, connected: Any) -> None:
+    one, two = connected
+    got: list[bytes] = []
+    sent, closed = threading.Event(), threading.Event()
+
+    def serve() -> None:
+        with server_context(server).wrap_socket(two, server_side=True) as stream:
+            sent.set()  # the tickets too
+            assert closed.wait(20)
+            got.append(stream.recv(100))
+            got.append(stream.recv(100))
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    stream = client_context().wrap_socket(one, server_hostname=NAME)
+    assert sent.wait(20) and readable(stream)
+    stream.sendall(b"all I have to say")
+    stream.close()
+    closed.set()
+    thread.join(20)
+    assert got == [b"all I have to say", b""]
+
+
 # ---- In the clear and back ----
 
 

@@ -208,10 +208,19 @@ class SocketEngine(Engine):
     def _part(self) -> None:
         """Send the alert, and take what else has come: closed with bytes unread, the socket would be reset, and the alert lost on its way."""
         self._flush_quietly()
+        self._empty()
+
+    def _empty(self) -> None:
         sock = self._socket()
         for _ in range(_MOST_PARTING_READS if sock is not None and sock.fileno() >= 0 else 0):
             if not _read_now(sock, _PIECE):
                 break
+
+    def __del__(self) -> None:
+        """SSLSocket.close() lets go of the engine just before it closes the socket: tickets that nobody has read must not make that a reset, which
+        would take away what the peer has not read yet. After unwrap() the socket is the program's."""
+        if getattr(self, "_handshake", None) is not None and not self._eof and not self._shut:
+            self._empty()
 
     def _give_back(self, trailing: bytes) -> None:
         """Nothing can go back into a socket: what read(n) took beyond close_notify is in the connection's trailing_data."""
