@@ -21,7 +21,8 @@ from libraries import MANY, VERSIONS, Witness, client_context, stranger_context
 
 from tlsfast import TLSVersion
 
-pytestmark = pytest.mark.interop
+# By a thread: uvloop does not let a signal's exception through.
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(120, method="thread")]
 
 asyncpg = pytest.importorskip("asyncpg", reason="pip install 'tlsfast[interop]'")
 redis = pytest.importorskip("redis", reason="pip install 'tlsfast[interop]'")

@@ -36,7 +36,8 @@ from libraries import (
 
 from tlsfast import TLSVersion
 
-pytestmark = pytest.mark.interop
+# By a thread: uvloop does not let a signal's exception through.
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(120, method="thread")]
 
 aiohttp = pytest.importorskip("aiohttp", reason="pip install 'tlsfast[interop]'")
 web = pytest.importorskip("aiohttp.web", reason="pip install 'tlsfast[interop]'")

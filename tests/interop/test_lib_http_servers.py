@@ -76,6 +76,22 @@ def test_injected(certificates: Certificates, tmp_path: Path, server: str, loop:
         check(certificates, running, alpn, tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("server", "loop", "alpn"),
+    [
+        ("uvicorn", "asyncio", "http/1.1"),
+        ("uvicorn", "uvloop", "http/1.1"),
+        ("hypercorn", "asyncio", "h2"),
+        ("hypercorn", "uvloop", "h2"),
+    ],
+)
+def test_installed(certificates: Certificates, tmp_path: Path, server: str, loop: str, alpn: str) -> None:
+    """With tlsfast.aio.install() the same servers are on its transport: no SSLObject is made."""
+    with origin(certificates, server, "--loop", loop, "--install") as running:
+        check(certificates, running, alpn, tmp_path)
+        assert json.loads(curl(certificates, running.url("/tls")))["engines"] == 0
+
+
 def test_a_client_that_does_not_trust_us(certificates: Certificates) -> None:
     """And one that speaks no TLS: the server goes on with the next."""
     with origin(certificates, "uvicorn") as running:

@@ -25,7 +25,8 @@ from libraries import (
 
 from tlsfast import TLSVersion
 
-pytestmark = pytest.mark.interop
+# By a thread: uvloop does not let a signal's exception through.
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(120, method="thread")]
 
 anyio = pytest.importorskip("anyio", reason="pip install 'tlsfast[interop]'")
 tls_streams = pytest.importorskip("anyio.streams.tls", reason="pip install 'tlsfast[interop]'")

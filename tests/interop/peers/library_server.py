@@ -47,12 +47,14 @@ def content(size: int) -> bytes:
 
 
 class Witness:
-    """Counts the handshakes that tlsfast completes in this process, and keeps what the last one agreed."""
+    """Counts the handshakes that tlsfast completes in this process, keeps what the last one agreed, and tells how many connections went through the
+    standard module's SSLSocket or SSLObject: with tlsfast.aio's transport none does."""
 
     def __init__(self) -> None:
         from tlsfast.events import HandshakeCompleted
+        from tlsfast.ssl.engine import Engine
 
-        self.count = self.resumed = 0
+        self.count = self.resumed = self.engines = 0
         self.last: Any = None
         made = HandshakeCompleted.__init__
 
@@ -63,12 +65,20 @@ class Witness:
             self.last = completed
 
         HandshakeCompleted.__init__ = note  # type: ignore[method-assign]
+        engine = Engine.__init__
+
+        def note_engine(*args: Any) -> None:
+            engine(*args)
+            self.engines += 1
+
+        Engine.__init__ = note_engine  # type: ignore[method-assign]
 
     def facts(self) -> dict[str, Any]:
         last = self.last
         return {
             "handshakes": self.count,
             "resumed": self.resumed,
+            "engines": self.engines,
             "version": last.version.name,
             "alpn": last.alpn,
             "group": last.group and last.group.name,
@@ -89,10 +99,16 @@ def respond(witness: Witness, method: str, path: str, body: bytes) -> tuple[int,
     return (200, "text/html", PAGE) if path == "/" else (404, "text/plain", b"")
 
 
-def asgi(witness: Witness) -> Callable[..., Awaitable[None]]:
+def asgi(witness: Witness, install: bool) -> Callable[..., Awaitable[None]]:
+    """install: with tlsfast.aio beneath, set up where applications set up what they need, before the server listens."""
+
     async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
             await receive()
+            if install:
+                import tlsfast.aio
+
+                tlsfast.aio.install()
             await send({"type": "lifespan.startup.complete"})
             await receive()
             await send({"type": "lifespan.shutdown.complete"})
@@ -137,7 +153,7 @@ def run_uvicorn(given: argparse.Namespace, listener: socket.socket, witness: Wit
     else:
         options.update(ssl_certfile=given.chain, ssl_keyfile=given.key, ssl_ca_certs=given.ca)
         options["ssl_cert_reqs"] = ssl.CERT_OPTIONAL
-    config = uvicorn.Config(asgi(witness), **options)
+    config = uvicorn.Config(asgi(witness, given.install), **options)
     uvicorn.Server(config).run(sockets=[listener])
 
 
@@ -156,7 +172,7 @@ def run_hypercorn(given: argparse.Namespace, listener: socket.socket, witness: W
         import trio
         from hypercorn.trio import serve as serve_in_trio
 
-        trio.run(serve_in_trio, asgi(witness), config)
+        trio.run(serve_in_trio, asgi(witness, given.install), config)
         return
     from hypercorn.asyncio import serve
 
@@ -166,7 +182,7 @@ def run_hypercorn(given: argparse.Namespace, listener: socket.socket, witness: W
 
         factory = uvloop.new_event_loop
     with asyncio.Runner(loop_factory=factory) as runner:
-        runner.run(serve(asgi(witness), config))  # type: ignore[arg-type]
+        runner.run(serve(asgi(witness, given.install), config))  # type: ignore[arg-type]
 
 
 def run_gunicorn(given: argparse.Namespace, listener: socket.socket, witness: Witness) -> None:
@@ -246,6 +262,7 @@ def main() -> None:
     parser.add_argument("--loop", default="asyncio")
     parser.add_argument("--way", choices=("context", "inject"), default="context")
     parser.add_argument("--maximum", default="")
+    parser.add_argument("--install", action="store_true")
     for name in ("--chain", "--key", "--ca"):
         parser.add_argument(name, required=True)
     given = parser.parse_args()
