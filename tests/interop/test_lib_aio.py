@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""tlsfast.aio.install(): aiohttp and asyncpg, unmodified, on our transport in place of asyncio's and uvloop's own SSL; httpx, which has its own, beside.
+"""tlsfast.aio.install(): aiohttp and asyncpg, unmodified, on our transport in place of the loops' own SSL; httpx, which has its own, beside.
 
 uvicorn and hypercorn on it are in test_lib_http_servers.py."""
 
