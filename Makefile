@@ -10,7 +10,8 @@
 #     make ct-rsa   a t-test over the times of static RSA's failures: a report
 #     make qemu     the C self-tests on other architectures
 #     make fuzz     every fuzz target for FUZZ_SECONDS
-#     make bench    throughput, handshakes, threads and memory beside other libraries, in ratios (bench-each: under pytest-benchmark)
+#     make bench    throughput, handshakes, threads and memory beside other libraries, in ratios (bench-each: under pytest-benchmark;
+#                   bench-programs: contexts, the drop-in, asyncio and uvicorn alone)
 #     make cbench   nanoseconds and GB/s of each implementation in C
 #     make icount   instructions of handshakes and small records, under callgrind
 #     make fmt      format everything
@@ -33,7 +34,7 @@ C_FILES := $(sort $(shell find csrc -name '*.[ch]'))
 C_STYLED = $(sort $(shell find csrc tests $(wildcard fuzz) -name "*.[ch]"))
 PY_STYLED := setup.py build_ffi.py tlsfast tests tools $(wildcard bench) $(wildcard fuzz)
 
-.PHONY: demo test interop cpython check fmt-check lint types c-test ct ct-rsa qemu fuzz bench bench-each bench-docs cbench icount fmt dist build clean
+.PHONY: demo test interop cpython check fmt-check lint types c-test ct ct-rsa qemu fuzz bench bench-programs bench-each bench-docs cbench icount fmt dist build clean
 
 demo: build
 	@$(BIN)/tlsfast demo $(ARGS)
@@ -93,6 +94,11 @@ fuzz: build $(VENV)/.with-fuzz
 
 bench: build $(VENV)/.with-bench
 	$(BIN)/python bench/ratios.py --json build/bench.json $(ARGS)
+	$(if $(ARGS),,$(BIN)/python bench/programs.py --json build/bench.json)
+
+# Contexts, the drop-in, asyncio and uvicorn beside the standard library alone.
+bench-programs: build $(VENV)/.with-bench
+	$(BIN)/python bench/programs.py --json build/bench-programs.json $(ARGS)
 
 bench-each: build $(VENV)/.with-bench
 	$(BIN)/python -m pytest -q bench --benchmark-max-time=0.2 $(ARGS)

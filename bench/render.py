@@ -55,6 +55,18 @@ def besides(results: dict[str, Any]) -> list[str]:
     return lines
 
 
+def programs(results: dict[str, Any]) -> list[str]:
+    """What programs.py measured: the standard library's interfaces, with our contexts and with its own."""
+    rows = results.get("programs", [])
+    if not rows:
+        return []
+    body = [
+        f"| {row['what']} | {row['tlsfast']:,.2f} {row['unit']} | {row['ssl']:,.2f} {row['unit']} | {ratio(row['ratio'])} |"
+        for row in rows
+    ]
+    return ["", "| programs of the standard library's interfaces | tlsfast | ssl | ratio |", "|---|---|---|---|", *body]
+
+
 def machine(results: dict[str, Any]) -> str:
     about = results["environment"]
     packages = ", ".join(f"{name} {version}" for name, version in about["packages"].items())
@@ -86,6 +98,7 @@ def document(results: dict[str, Any]) -> str:
         "![ratios to tlsfast](bench.svg)",
         "",
         *table(results["rows"]),
+        *programs(results),
         "",
         *besides(results),
         "",
@@ -166,7 +179,7 @@ def readme(results: dict[str, Any], text: str) -> str:
     if not after:
         raise SystemExit(f"README.md lacks the marks {BEGIN} and {END}")
     rows = [row for row in results["rows"] if row["in_readme"]]
-    body = [machine(results), "", *table(rows), "", *besides(results)]
+    body = [machine(results), "", *table(rows), *programs(results), "", *besides(results)]
     return before + "\n".join([BEGIN, "", *body, "", END]) + after
 
 

@@ -75,3 +75,19 @@ def test_the_plot_is_well_formed_and_knows_the_dark() -> None:
 def test_a_readme_without_the_marks_is_refused() -> None:
     with pytest.raises(SystemExit, match="lacks the marks"):
         render.readme({"environment": {}, "rows": []}, "# tlsfast\n")
+
+
+def test_programs() -> None:
+    """Every row has a name of its own, and one that is cheap is measured."""
+    import programs
+
+    rows = [*programs.of_dropin(), *programs.of_asyncio()]
+    assert len({row[0] for row in rows}) == len(rows) > 8
+    row = programs.compare(rows[0], 1)
+    assert (
+        row["what"] == "create_default_context()"
+        and row["ratio"] > 0
+        and "create_default_context()" in programs.line(row)
+    )
+    drawn = render.programs({"programs": [row]})
+    assert drawn[-1].startswith("| create_default_context() | ") and render.programs({}) == []

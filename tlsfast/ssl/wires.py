@@ -277,8 +277,12 @@ class BIOEngine(Engine):
             space.busy = False
 
     def _read(self, length: int) -> bytes:
+        waiting, connection = self._incoming.pending, self._connection
+        if not waiting and self._handshake is not None and not (self._ready or self._eof or self._incoming.eof):
+            if connection is not None and connection.failure is None:
+                raise want_read()  # as asyncio asks after each answer
         space = _space
-        if length < BULK or self._ready or space.busy:
+        if length < BULK or waiting < BULK or self._ready or space.busy:
             return super()._read(length)
         space.busy = True
         try:
@@ -290,6 +294,8 @@ class BIOEngine(Engine):
         return super()._read(length)
 
     def _read_bulk(self, view: memoryview, length: int) -> int:
+        if self._incoming.pending < BULK:
+            return 0
         with self._reading:
             connection, filled = self._connection, 0
             if self._ended():
