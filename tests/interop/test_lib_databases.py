@@ -156,8 +156,10 @@ def test_asyncpg_refuses(certificates: Certificates, postgres: int) -> None:
 
 
 @contextmanager
-def redis_server(certificates: Certificates, folder: Path, protocols: str = "TLSv1.2 TLSv1.3") -> Iterator[int]:
-    """The port of a redis-server with TLS alone."""
+def redis_server(
+    certificates: Certificates, folder: Path, protocols: str = "TLSv1.2 TLSv1.3", *, must_show: bool = False
+) -> Iterator[int]:
+    """The port of a redis-server with TLS alone. must_show: for clients that have a certificate."""
     program = require("redis-server", "apt-get install redis-server")
     identity = certificates.server()
 
@@ -171,7 +173,7 @@ def redis_server(certificates: Certificates, folder: Path, protocols: str = "TLS
             "tls-cert-file": identity.chain,
             "tls-key-file": identity.key,
             "tls-ca-cert-file": certificates.ca,
-            "tls-auth-clients": "optional",
+            "tls-auth-clients": "yes" if must_show else "no",
         }
         return [program, *[str(part) for name, value in options.items() for part in (f"--{name}", value)]]
 
@@ -209,7 +211,7 @@ def injected() -> Iterator[None]:
 def test_redis(certificates: Certificates, tmp_path: Path, version: TLSVersion, shown: bool) -> None:
     only = version.name.replace("_", ".")
     with (
-        redis_server(certificates, tmp_path, only) as port,
+        redis_server(certificates, tmp_path, only, must_show=shown) as port,
         Witness() as witness,
         redis.Redis(**files(certificates, shown=shown), port=port) as client,
     ):
@@ -243,7 +245,15 @@ def test_redis_in_asyncio(certificates: Certificates, redis_port: int, factory: 
 
 @pytest.mark.usefixtures("injected")
 def test_redis_refuses(certificates: Certificates, redis_port: int) -> None:
-    options = {**files(certificates), "port": redis_port}
+    options = {**files(certificates), "port": redis_port, "retry": None}
     del options["ssl_ca_certs"]
     with redis.Redis(**options) as client, pytest.raises(redis.ConnectionError, match="CERTIFICATE_VERIFY_FAILED"):
         client.ping()
+
+
+@pytest.mark.usefixtures("injected")
+def test_redis_that_wants_a_client_certificate(certificates: Certificates, tmp_path: Path) -> None:
+    with redis_server(certificates, tmp_path, must_show=True) as port:
+        with redis.Redis(**files(certificates), port=port, retry=None) as client:
+            with pytest.raises(redis.ConnectionError, match="CERTIFICATE_REQUIRED"):
+                client.ping()
