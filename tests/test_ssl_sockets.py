@@ -250,6 +250,35 @@ def test_a_failed_handshake_tells_the_peer(connected: Any) -> None:
     assert reasons == ["TLSV1_ALERT_UNKNOWN_CA"]
 
 
+def test_an_answer_of_the_reading_thread_waits_for_no_later_call(
+    connected: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was queued while the writing thread held the socket, and after that one's last look."""
+    one, two = connected
+
+    def serve() -> None:
+        with server_context(OURS).wrap_socket(two, server_side=True) as peer:
+            peer.recv(4)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    stream = client_context(OURS).wrap_socket(one, server_hostname=NAME)
+    engine: Any = stream._sslobj
+    flush, calls = type(engine)._flush, []
+
+    def last_look(self: Any, deadline: float | None) -> None:
+        flush(self, deadline)
+        calls.append(deadline)
+        if len(calls) == 2:
+            engine._connection.update_keys(request_peer=False)
+
+    monkeypatch.setattr(type(engine), "_flush", last_look)
+    stream.sendall(b"data")
+    assert len(calls) == 2 and not engine._connection.send_pending
+    thread.join(20)
+    stream.close()
+
+
 @pytest.mark.parametrize("server", [OURS, STANDARD])
 def test_closing_with_tickets_unread_is_no_reset(server: Any, connected: Any) -> None:
     one, two = connected

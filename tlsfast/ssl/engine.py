@@ -319,6 +319,8 @@ class Engine(Facts):
                 self._sealed += len(piece)
                 self._flush(deadline)
             self._sealed = 0
+        if connection.send_pending:
+            self._flush_quietly()  # an answer of the reading thread, which found us sending
         return length
 
     # ---- The end ----
