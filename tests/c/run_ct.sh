@@ -153,6 +153,9 @@ for level in 1 2 3; do
             check 0 "$program, MemorySanitizer, clang -O$level, CPU mask $mask" nice "$OUT/msan-O$level/$program" "$mask"
         done
     done
+    for mask in $SHA512_AVX2 $SHA512_AVX512VL; do
+        check 0 "ct_hash_kdf, MemorySanitizer, clang -O$level, CPU mask $mask" nice "$OUT/msan-O$level/ct_hash_kdf" "$mask"
+    done
     for mask in $IFMA $IFMA512; do
         check 0 "ct_x25519, MemorySanitizer, clang -O$level, CPU mask $mask" nice "$OUT/msan-O$level/ct_x25519" "$mask"
     done
