@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from typing import Any
 
@@ -47,11 +48,22 @@ def signed_content(signer: bytes, transcript_hash: bytes) -> bytes:
 
 def send_certificate(hs: Handshake, credential: Credential | None, context: bytes, *, staple: bool) -> None:
     """Our chain, leaf first, with the OCSP response where the peer asked for it; empty without a credential."""
-    entries = []
-    for depth, der in enumerate(credential.chain if credential is not None else ()):
-        response = credential.ocsp_response if credential is not None and staple and depth == 0 else None
-        entries.append(CertificateEntry(der, CertificateEntryExtensions(status_request=response)))
-    hs.send(Certificate(context, tuple(entries)))
+    if credential is None:
+        hs.send(Certificate(context))
+    else:
+        hs.send_encoded(*_encoded(credential.chain, credential.ocsp_response if staple else None, context))
+
+
+@functools.lru_cache(64)
+def _encoded(chain: tuple[bytes, ...], response: bytes | None, context: bytes) -> tuple[Certificate, bytes]:
+    """A configuration sends the same message again and again."""
+    responses = (response, *[None] * (len(chain) - 1))
+    entries = (
+        CertificateEntry(der, CertificateEntryExtensions(status_request=each))
+        for der, each in zip(chain, responses, strict=True)
+    )
+    message = Certificate(context, tuple(entries))
+    return message, message.encode()
 
 
 def send_certificate_verify(
