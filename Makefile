@@ -94,11 +94,11 @@ fuzz: build $(VENV)/.with-fuzz
 
 bench: build $(VENV)/.with-bench
 	$(BIN)/python bench/ratios.py --json build/bench.json $(ARGS)
-	$(if $(ARGS),,$(BIN)/python bench/programs.py --json build/bench.json)
+	$(if $(ARGS),,$(BIN)/python bench/stdlib.py --json build/bench.json)
 
 # Contexts, the drop-in, asyncio and uvicorn beside the standard library alone.
 bench-programs: build $(VENV)/.with-bench
-	$(BIN)/python bench/programs.py --json build/bench-programs.json $(ARGS)
+	$(BIN)/python bench/stdlib.py --json build/bench-programs.json $(ARGS)
 
 bench-each: build $(VENV)/.with-bench
 	$(BIN)/python -m pytest -q bench --benchmark-max-time=0.2 $(ARGS)

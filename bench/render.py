@@ -56,7 +56,7 @@ def besides(results: dict[str, Any]) -> list[str]:
 
 
 def programs(results: dict[str, Any]) -> list[str]:
-    """What programs.py measured: the standard library's interfaces, with our contexts and with its own."""
+    """What stdlib.py measured: the standard library's interfaces, with our contexts and with its own."""
     rows = results.get("programs", [])
     if not rows:
         return []

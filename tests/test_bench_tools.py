@@ -79,15 +79,15 @@ def test_a_readme_without_the_marks_is_refused() -> None:
 
 def test_programs() -> None:
     """Every row has a name of its own, and one that is cheap is measured."""
-    import programs
+    import stdlib
 
-    rows = [*programs.of_dropin(), *programs.of_asyncio()]
+    rows = [*stdlib.of_dropin(), *stdlib.of_asyncio()]
     assert len({row[0] for row in rows}) == len(rows) > 8
-    row = programs.compare(rows[0], 1)
+    row = stdlib.compare(rows[0], 1)
     assert (
         row["what"] == "create_default_context()"
         and row["ratio"] > 0
-        and "create_default_context()" in programs.line(row)
+        and "create_default_context()" in stdlib.line(row)
     )
     drawn = render.programs({"programs": [row]})
     assert drawn[-1].startswith("| create_default_context() | ") and render.programs({}) == []

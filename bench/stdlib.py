@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What programs of the standard library's interfaces gain: contexts, the drop-in over MemoryBIO, asyncio streams, uvicorn under wrk; ratios to ssl.
 
-usage: python bench/programs.py [--rounds N] [--only WORD] [--json FILE]: with FILE the rows replace those that a result of ratios.py has there"""
+usage: python bench/stdlib.py [--rounds N] [--only WORD] [--json FILE]: with FILE the rows replace those that a result of ratios.py has there"""
 
 from __future__ import annotations
 
