@@ -338,8 +338,19 @@ int tf_record_open(tf_record_reader *reader, uint8_t *out, size_t cap, const uin
     return tf_protection_leave(&reader->protection, rc);
 }
 
+/* The calls for data take buffers of callers whom the core does not know: a mistake there must not be silently wrong bytes. */
+static int overlap(const uint8_t *a, size_t a_len, const uint8_t *b, size_t b_len)
+{
+    uintptr_t at = (uintptr_t)a, other = (uintptr_t)b;
+    return at < other ? other - at < a_len : at - other < b_len;
+}
+
 ptrdiff_t tf_record_open_data(tf_record_reader *reader, uint8_t *out, size_t cap, const uint8_t *in, size_t len, tf_opened *r)
 {
+    if (overlap(out, cap, in, len)) {
+        memset(r, 0, sizeof *r);
+        return TF_ERR_ARGUMENT;
+    }
     int rc = tf_record_open(reader, out, cap, in, len, 0, r);
     if (rc != TF_OK)
         return rc;
@@ -524,6 +535,8 @@ int tf_record_seal(tf_record_writer *writer, int type, uint8_t *out, size_t cap,
 ptrdiff_t tf_record_seal_data(tf_record_writer *writer, uint8_t *out, size_t cap, const uint8_t *in, size_t len)
 {
     tf_sealed r = {0, 0};
+    if (overlap(out, cap, in, len))
+        return TF_ERR_ARGUMENT;
     int rc = tf_protection_enter(&writer->protection);
     if (rc != TF_OK)
         return rc;

@@ -238,7 +238,7 @@ int tf_record_reader_skip_early_data(tf_record_reader *reader, int mode, size_t 
 int tf_record_open(tf_record_reader *reader, uint8_t *out, size_t cap, const uint8_t *in, size_t len, size_t max_records, tf_opened *r);
 
 /* tf_record_open as most calls want it: if in is whole records of application data alone and all of it fits, how many bytes of it stand at out (> 0).
- * Else 0 or the error, and r says what tf_record_open would. */
+ * Else 0 or the error, and r says what tf_record_open would. in and out that overlap are TF_ERR_ARGUMENT, and nothing is done. */
 ptrdiff_t tf_record_open_data(tf_record_reader *reader, uint8_t *out, size_t cap, const uint8_t *in, size_t len, tf_opened *r);
 
 tf_record_writer *tf_record_writer_new(void);
@@ -263,7 +263,7 @@ size_t tf_record_seal_size(const tf_record_writer *writer, size_t len);
  * by a reserve of 4,096 records; TF_ERR_EXHAUSTED past that. After an error nothing is written, and the writer goes on as it was. */
 int tf_record_seal(tf_record_writer *writer, int type, uint8_t *out, size_t cap, const uint8_t *in, size_t len, tf_sealed *r);
 /* tf_record_seal of application data as most calls want it: how many bytes stand at out (> 0), all of in sealed. Else an error, and nothing was done:
- * TF_ERR_EXHAUSTED where the usage limit leaves room for a part of it only. */
+ * TF_ERR_EXHAUSTED where the usage limit leaves room for a part of it only, TF_ERR_ARGUMENT also where in and out overlap. */
 ptrdiff_t tf_record_seal_data(tf_record_writer *writer, uint8_t *out, size_t cap, const uint8_t *in, size_t len);
 
 /* ---- Tickets (RFC 8446, 4.6.1; RFC 5077, 4) ---- */

@@ -57,6 +57,32 @@ def test_a_buffer_too_small_is_refused_before_anything_is_sealed() -> None:
     assert received(pair.server.receive_data(pair.client.seal(b"next"))) == b"next"
 
 
+def test_buffers_that_overlap_are_no_harm() -> None:
+    pair = shake()
+    data = bytes(range(256)) * 40
+    room = bytearray(40_000)
+    for at in (0, 3, 1000, 20_000):
+        room[at : at + len(data)] = data
+        length = pair.client.seal_into(memoryview(room)[at : at + len(data)], room)
+        wire = bytes(room[:length])
+        room[at : at + length] = wire
+        size, events = pair.server.receive_into(memoryview(room)[at : at + length], room)
+        assert bytes(room[:size]) + received(events) == data
+
+
+def test_views_count_in_bytes() -> None:
+    pair = shake()
+    data = bytes(range(256)) * 4
+    wire = bytearray(4000)
+    length = pair.client.seal_into(memoryview(data).cast("I"), wire)
+    plain = bytearray(4000)
+    size, events = pair.server.receive_into(memoryview(wire)[:length].cast("H"), plain)
+    assert (bytes(plain[:size]), events) == (data, [])
+    with pytest.raises(TypeError):
+        pair.server.receive_into(memoryview(bytes(100))[::2], plain)
+    assert received(pair.server.receive_data(pair.client.seal(b"alive"))) == b"alive"
+
+
 def test_what_is_queued_goes_into_the_buffer_first() -> None:
     pair = shake()
     pair.client.send_data(b"first ")

@@ -137,6 +137,8 @@ class Connection(Driver):
 
         Whole records are opened straight into buffer, which should have room for as much as data; what finds none there comes as DataReceived."""
         view = _writable_view(buffer)
+        if data.__class__ is not bytes:
+            data = memoryview(data).cast("B")
         if self._established is None or not self._joiner.empty or self._question is not None:
             return _moved(self.receive_data(data), view)
         with self._alone():
@@ -289,7 +291,8 @@ class Connection(Driver):
             self._change_key(KeyUpdateRequest.update_requested if ask else KeyUpdateRequest.update_not_requested)
 
     def seal(self, data: bytes | bytearray | memoryview) -> bytes:
-        """send_data and data_to_send in one: the bytes for the peer, data last."""
+        """send_data and data_to_send in one: the bytes for the peer, data last. They leave in the order of these calls: threads that share a
+        connection hold a lock of their own over this and what sends."""
         if data.__class__ is bytes and self._established is not None:
             # Should another thread close now, its wiped writer seals nothing more.
             wire = self._writer.seal_data(data)
@@ -305,14 +308,17 @@ class Connection(Driver):
     def seal_into(self, data: bytes | bytearray | memoryview, buffer: bytearray | memoryview) -> int:
         """seal without allocating: how many bytes for the peer stand at the beginning of buffer, which has room for sealed_size(len(data))."""
         view = _writable_view(buffer)
-        if self._established is not None and len(data):
-            size = self._writer.seal_into(memoryview(data).cast("B") if data.__class__ is memoryview else data, view)
-            if size:
-                return size
-        needed = self.sealed_size(memoryview(data).nbytes)
-        if len(view) < needed:
-            raise ApiMisuse(f"the buffer has {len(view)} bytes; up to {needed} are needed, as sealed_size() tells")
-        wire = self.seal(data)
+        if data.__class__ is not bytes:
+            data = memoryview(data).cast("B")
+        with self._writer.lock:
+            if self._established is not None and len(data):
+                size = self._writer.seal_into(data, view)
+                if size:
+                    return size
+            needed = self.sealed_size(len(data))
+            if len(view) < needed:
+                raise ApiMisuse(f"the buffer has {len(view)} bytes; up to {needed} are needed, as sealed_size() tells")
+            wire = self.seal(data)
         view[: len(wire)] = wire
         return len(wire)
 

@@ -692,9 +692,13 @@ static void check_data_calls(void)
     CHECK(tf_record_writer_set_usage_limit(writer, before + 2) == TF_OK);
     CHECK(tf_record_seal_data(writer, wire, WIRE, text, 3 * 16384) == TF_ERR_EXHAUSTED);
     CHECK(tf_record_seal_data(writer, wire, 100, text, 100) == TF_ERR_ARGUMENT);
-    CHECK(writer->protection.sequence == before);
+    for (size_t at = 0; at <= 200; at += 50) /* in == out, and out that begins or ends in it */
+        CHECK(tf_record_seal_data(writer, wire + at, 150, wire + 100, 100) == (at == 200 ? 122 : TF_ERR_ARGUMENT));
+    CHECK(writer->protection.sequence == before + 1);
+    writer->protection.sequence = before;
     ptrdiff_t first = tf_record_seal_data(writer, wire, WIRE, text, 10);
     CHECK(first == 10 + 22 && tf_record_seal(writer, 22, wire + first, WIRE - 32, text, 4, &sealed) == TF_OK);
+    CHECK(tf_record_open_data(reader, wire, 40, wire + 5, 27, &opened) == TF_ERR_ARGUMENT && is_result(0, 0, 0, 0, 0));
     /* Something else behind the data, half a record, a fault: 0 or the error, and r tells. */
     CHECK(tf_record_open_data(reader, out, sizeof out, wire, 20, &opened) == 0 && is_result(0, 0, 0, 0, 12));
     CHECK(tf_record_open_data(reader, out, sizeof out, wire, 32 + 26, &opened) == 0 && is_result(58, 10, 22, 4, 5));
